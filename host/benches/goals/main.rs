@@ -2,6 +2,9 @@
 //!
 //! A release build of the program runs as a process of its own; this one is its only client, on the same machine. Absolute
 //! times depend on the machine, so every figure stands beside its goal.
+//!
+//! `cargo bench -p millrace --bench goals -- orders` measures one part alone, see [`PARTS`]. With `MILLRACE_BIN` it measures that program in
+//! the place of the one that was built with it: two versions are compared by measuring them in turns.
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program of its own: it prints, and spawns what it likes")]
 
 #[path = "../../tests/kafka_broker/mod.rs"]
@@ -27,6 +30,9 @@ const CLIENTS: usize = 64;
 const READERS: usize = 32;
 const READ_FOR: Duration = Duration::from_secs(5);
 
+/// What is measured, by the names that may be asked for; all of it if none is.
+const PARTS: [&str; 5] = ["start", "orders", "reads", "gateway", "kafka"];
+
 /// How orders get on, and how fast they are meant to.
 struct Bus {
     name: &'static str,
@@ -34,37 +40,63 @@ struct Bus {
     delivered: (f64, f64),
     orders_per_second: f64,
     executions_per_second: Option<f64>,
+    /// Milliseconds of CPU time of the program for each order.
+    cpu: Option<f64>,
 }
 
 const EMBEDDED: Bus =
-    Bus { name: "embedded bus", delivered: (5.0, 20.0), orders_per_second: 2_000.0, executions_per_second: Some(12_000.0) };
-const KAFKA: Bus = Bus { name: "Kafka told", delivered: (15.0, 50.0), orders_per_second: 800.0, executions_per_second: None };
-const KAFKA_ALONE: Bus = Bus { name: "Kafka alone drives", delivered: (15.0, 50.0), orders_per_second: 800.0, executions_per_second: None };
+    Bus { name: "embedded bus", delivered: (5.0, 20.0), orders_per_second: 2_000.0, executions_per_second: Some(12_000.0), cpu: Some(0.4) };
+const KAFKA: Bus = Bus { name: "Kafka told", delivered: (15.0, 50.0), orders_per_second: 800.0, executions_per_second: None, cpu: None };
+const KAFKA_ALONE: Bus =
+    Bus { name: "Kafka alone drives", delivered: (15.0, 50.0), orders_per_second: 800.0, executions_per_second: None, cpu: None };
 
 fn main() -> anyhow::Result<()> {
+    // Cargo adds `--bench`.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if let Some(unknown) = asked.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        anyhow::bail!("'{unknown}' is nothing that is measured here: {}", PARTS.join(", "));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let table = runtime.block_on(measure())?;
+    let table = runtime.block_on(measure(&|part| asked.is_empty() || asked.iter().any(|asked| asked == part)))?;
     println!("{table}");
     Ok(())
 }
 
-async fn measure() -> anyhow::Result<Table> {
+async fn measure(wants: &(dyn Fn(&str) -> bool + Sync)) -> anyhow::Result<Table> {
     let mut table = Table::default();
-    let mut server = Server::start().await?;
-    start_up(&mut server, &mut table).await?;
-    table.add("memory, idle", Goal::at_most(60.0, "MB"), server.memory_mb()?);
-    let token = server.register("bench").await?;
-    one_by_one(&server, &token, &EMBEDDED, &mut table).await?;
-    all_at_once(&server, &token, &EMBEDDED, &mut table).await?;
-    table.add("memory, after 10,000 orders", Goal::at_most(100.0, "MB"), server.memory_mb()?);
-    list(&server, &token, &mut table).await?;
-    reads(&server, "/api/products", "GET /api/products, 32 connections", (15_000.0, 10.0), &mut table).await?;
-    reads(&server, "/", "page at /, 32 connections", (30_000.0, 10.0), &mut table).await?;
-    swaps(&server, &mut table).await?;
-    drop(server);
-    through_the_gateway(&mut table).await?;
-    over_kafka(&mut table).await?;
+    if ["start", "orders", "reads"].into_iter().any(wants) {
+        one_process(wants, &mut table).await?;
+    }
+    if wants("gateway") {
+        through_the_gateway(&mut table).await?;
+    }
+    if wants("kafka") {
+        over_kafka(&mut table).await?;
+    }
     Ok(table)
+}
+
+async fn one_process(wants: &(dyn Fn(&str) -> bool + Sync), table: &mut Table) -> anyhow::Result<()> {
+    let mut server = Server::start().await?;
+    if wants("start") {
+        start_up(&mut server, table).await?;
+        table.add("memory, idle", Goal::at_most(60.0, "MB"), server.memory_mb()?);
+    }
+    if wants("orders") {
+        let token = server.register("bench").await?;
+        one_by_one(&server, &token, &EMBEDDED, table).await?;
+        all_at_once(&server, &token, &EMBEDDED, table).await?;
+        table.add("memory, after 10,000 orders", Goal::at_most(100.0, "MB"), server.memory_mb()?);
+        list(&server, &token, table).await?;
+    }
+    if wants("reads") {
+        reads(&server, "/api/products", "GET /api/products, 32 connections", (15_000.0, 10.0), table).await?;
+        reads(&server, "/", "page at /, 32 connections", (30_000.0, 10.0), table).await?;
+    }
+    if wants("start") {
+        swaps(&server, table).await?;
+    }
+    Ok(())
 }
 
 /// What a customer reads passes two processes.
@@ -118,6 +150,7 @@ async fn one_by_one(server: &Server, token: &str, bus: &Bus, table: &mut Table) 
 async fn all_at_once(server: &Server, token: &str, bus: &Bus, table: &mut Table) -> anyhow::Result<()> {
     let runs_before = server.runs_done().await?;
     let delivered_before = server.delivered().await?;
+    let used_before = server.used()?;
     let began = Instant::now();
     let placing = (0..CLIENTS).map(|_| {
         let (address, token) = (server.address(), token.to_owned());
@@ -139,12 +172,21 @@ async fn all_at_once(server: &Server, token: &str, bus: &Bus, table: &mut Table)
     let delivered = server.delivered().await? - delivered_before;
     anyhow::ensure!(delivered == placed as u64, "{delivered} of {placed} orders were delivered");
     let runs = server.runs_done().await? - runs_before;
-    let Bus { name, orders_per_second, executions_per_second, .. } = bus;
+    // What was said about the orders belongs to what they cost, and is told after they have gone on.
+    server.wait_until_told().await?;
+    let used = server.used()?;
+    let Bus { name, orders_per_second, executions_per_second, cpu, .. } = bus;
     let executions = executions_per_second.map_or(Goal::none("/s"), |goal| Goal::at_least(goal, "/s"));
     table.add(&format!("orders accepted per second, 64 clients, {name}"), Goal::none("/s"), per_second(placed as u64, accepted));
     let delivered = format!("orders per second, POST to delivered, {name}");
     table.add(&delivered, Goal::at_least(*orders_per_second, "/s"), per_second(placed as u64, took));
     table.add(&format!("durable step executions per second, {name}"), executions, per_second(runs, took));
+    let goal = cpu.map_or(Goal::none("ms"), |goal| Goal::at_most(goal, "ms"));
+    let (user, system) = (each(used.user - used_before.user, placed), each(used.system - used_before.system, placed));
+    table.add(&format!("CPU an order, {name}"), goal, (user + system) * 1_000.0);
+    table.add(&format!("CPU an order of the system's own, {name}"), Goal::none("ms"), system * 1_000.0);
+    table.add(&format!("written for an order, {name}"), Goal::none("KB"), each(used.written - used_before.written, placed) / 1_000.0);
+    table.add(&format!("changes of threads for an order, {name}"), Goal::none(""), each(used.switches - used_before.switches, placed));
     Ok(())
 }
 
@@ -194,6 +236,11 @@ async fn swaps(server: &Server, table: &mut Table) -> anyhow::Result<()> {
     table.add("component saved to serving, never seen before, p50", Goal::at_most(200.0, "ms"), new.percentile_ms(50.0));
     table.add("component saved to serving, known version, p50", Goal::none("ms"), back.percentile_ms(50.0));
     Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share to print")]
+fn each(of_all: f64, count: usize) -> f64 {
+    of_all / count as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate to print")]

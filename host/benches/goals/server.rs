@@ -30,6 +30,18 @@ struct Running {
     address: SocketAddr,
 }
 
+/// What a process has used since its start.
+pub struct Used {
+    /// Seconds of CPU time.
+    pub user: f64,
+    /// Those that the system has spent for it.
+    pub system: f64,
+    /// Bytes that it has written to files and sockets.
+    pub written: f64,
+    /// How often a thread of it has made way for another, or waited.
+    pub switches: f64,
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -103,6 +115,24 @@ impl Server {
         Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1_024.0)
     }
 
+    /// What the process has used so far.
+    pub fn used(&self) -> anyhow::Result<Used> {
+        let folder = PathBuf::from(format!("/proc/{}", self.running.child.id()));
+        let stat = std::fs::read_to_string(folder.join("stat"))?;
+        // Behind the name, which may hold anything: user and system time are the 12th and 13th value, in hundredths of a second.
+        let mut times = stat.rsplit_once(')').context("no name in stat")?.1.split_whitespace().skip(11).map(str::parse::<f64>);
+        let mut time = || anyhow::Ok(times.next().context("no time in stat")?? / 100.0);
+        let (user, system) = (time()?, time()?);
+        let written = number_after(&std::fs::read_to_string(folder.join("io"))?, "wchar:")?;
+        let mut switches = 0.0;
+        for thread in std::fs::read_dir(folder.join("task"))? {
+            // One that has ended meanwhile is not counted.
+            let Ok(status) = std::fs::read_to_string(thread?.path().join("status")) else { continue };
+            switches += number_after(&status, "voluntary_ctxt_switches:")? + number_after(&status, "nonvoluntary_ctxt_switches:")?;
+        }
+        Ok(Used { user, system, written, switches })
+    }
+
     /// Attempts of steps and tasks that have ended.
     pub async fn runs_done(&self) -> anyhow::Result<u64> {
         self.counter("ecommerce_module_operations_total{", "operation=\"process\"").await
@@ -119,6 +149,16 @@ impl Server {
         while self.counter("ecommerce_active_workflows{", "").await? > 0 {
             anyhow::ensure!(Instant::now() < deadline, "orders are still under way");
             tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until every event has reached whoever the bus gives it to.
+    pub async fn wait_until_told(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.counter("ecommerce_outbox_events", "").await? > 0 {
+            anyhow::ensure!(Instant::now() < deadline, "events are still in the outbox");
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
     }
@@ -161,6 +201,11 @@ impl Server {
     }
 }
 
+fn number_after(text: &str, name: &str) -> anyhow::Result<f64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+    Ok(value.trim().parse()?)
+}
+
 fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -171,7 +216,8 @@ fn repository() -> PathBuf {
 }
 
 async fn spawn(folder: &Path, config: &Path, variables: &Variables) -> anyhow::Result<Running> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_millrace"))
+    let program = std::env::var_os("MILLRACE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_millrace").into());
+    let mut child = Command::new(program)
         .args(["run", "--log-format", "json", "--log", "warn,millrace::app=info", "--config"])
         .arg(config)
         .env("WEB_ROOT", repository().join("web/dist"))

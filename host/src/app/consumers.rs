@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn event() -> Event {
-        Event { id: "e".into(), topic: "t".into(), key: "k".into(), payload: "{}".into(), traceparent: None }
+        Event { id: "e".into(), topic: "t".into(), key: "k".into(), payload: "{}".into(), traceparent: None, is_new: false }
     }
 
     #[tokio::test]

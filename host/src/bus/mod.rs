@@ -31,6 +31,8 @@ pub struct Event {
     pub payload: Arc<str>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// Whether it is given to a bus for the first time of all: whoever is given it by that bus cannot have taken it before, and need not look.
+    pub is_new: bool,
 }
 
 /// Who wants which topics.

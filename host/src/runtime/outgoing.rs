@@ -39,7 +39,8 @@ type Sent = Result<(Response<WasiBody>, Io), Error>;
 #[derive(Clone, Default)]
 pub(super) struct Outgoing {
     services: Arc<HashMap<String, Service>>,
-    connector: Connections,
+    /// Shared: most runs connect to nothing.
+    connector: Arc<Connections>,
     /// Trace context of the run, which goes with every request.
     pub traceparent: Option<HeaderValue>,
     /// What a service said that did not accept what this process is known by.
@@ -141,7 +142,6 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Connections to services, one for each request.
-#[derive(Clone)]
 struct Connections(Connector);
 
 impl Default for Connections {
@@ -188,7 +188,7 @@ impl Outgoing {
     /// The same services for one run, of which nothing is known yet.
     pub fn for_a_run(&self) -> Self {
         let (services, secrets) = (Arc::clone(&self.services), Arc::clone(&self.secrets));
-        Self { services, secrets, connector: self.connector.clone(), ..Self::default() }
+        Self { services, connector: Arc::clone(&self.connector), traceparent: None, refused: Arc::default(), deck: None, secrets }
     }
 
     /// Which service did not accept what this process is known by, and what to do; of the first one in this run.
@@ -261,7 +261,7 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Io,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let (services, refused, connector) = (Arc::clone(&self.services), Arc::clone(&self.refused), self.connector.0.clone());
+        let (services, refused, connector) = (Arc::clone(&self.services), Arc::clone(&self.refused), Arc::clone(&self.connector));
         let secrets = Arc::clone(&self.secrets);
         if let Some(traceparent) = &self.traceparent {
             request.headers_mut().insert(TRACEPARENT, traceparent.clone());
@@ -282,7 +282,7 @@ impl WasiHttpHooks for Outgoing {
             let sent = match &service.target {
                 Target::Url { scheme, authority, prefix } => {
                     let uri = located(scheme.clone(), authority, &format!("{prefix}{path}"))?;
-                    let sent = send_out(connector, addressed(request, uri, &service.headers)?, options.unwrap_or_default()).await;
+                    let sent = send_out(connector.0.clone(), addressed(request, uri, &service.headers)?, options.unwrap_or_default()).await;
                     if let Some(refusal) =
                         sent.as_ref().ok().and_then(|(response, _)| service.refusal(&asked, response.status(), filled_in.as_ref()))
                     {

@@ -64,6 +64,11 @@ pub struct Redriven {
 /// For who publishes events and takes them. Events are written by a [`Commit`](super::Commit).
 #[async_trait]
 pub trait Messages: Send + Sync + 'static {
+    /// The last position that was given out before this process opened the store: nobody before it has seen an event beyond. A store that does
+    /// not know says that there is none beyond.
+    fn last_before(&self) -> u64 {
+        u64::MAX
+    }
     /// Up to `limit` events after `position` that are not yet published, in sequence.
     async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError>;
     /// How many events are not yet published.

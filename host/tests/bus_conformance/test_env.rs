@@ -46,7 +46,7 @@ impl TestEnv {
     pub fn event(&self, topic: &str, key: &str, number: usize) -> Event {
         let id = format!("{}-{topic}-{key}-{number}", self.prefix);
         let payload = format!(r#"{{"id":"{id}","number":{number}}}"#).into();
-        Event { id, topic: self.topic(topic), key: key.to_owned(), payload, traceparent: None }
+        Event { id, topic: self.topic(topic), key: key.to_owned(), payload, traceparent: None, is_new: false }
     }
 
     /// Settings of a Kafka client.

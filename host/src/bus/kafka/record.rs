@@ -67,6 +67,8 @@ impl Incoming {
             key: String::from_utf8_lossy(self.key.as_deref().unwrap_or_default()).into_owned(),
             payload,
             traceparent: self.header(TRACEPARENT).map(str::to_owned),
+            // A broker may deliver twice what was given to it once.
+            is_new: false,
         })
     }
 

@@ -250,10 +250,12 @@ impl Received {
             return Receipt::Done;
         };
         let inbox = InboxRow { consumer: consumer.clone(), event_id: event.id.clone() };
-        match messages.handled(&inbox).await {
-            Ok(true) => return Receipt::Done,
-            Ok(false) => {}
-            Err(error) => return not_taken(error),
+        if !event.is_new {
+            match messages.handled(&inbox).await {
+                Ok(true) => return Receipt::Done,
+                Ok(false) => {}
+                Err(error) => return not_taken(error),
+            }
         }
         match inline.execute(self.run(handler, component), inbox).await {
             Ok(()) | Err(StoreError::Conflict(Conflict::Duplicate { .. })) => Receipt::Done,

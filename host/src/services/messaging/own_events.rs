@@ -37,7 +37,7 @@ impl OwnEvents {
 
     /// Of everything that is believed of an event.
     fn number(&self, event: &Event) -> u64 {
-        let Event { id, topic, key, payload, traceparent: _ } = event;
+        let Event { id, topic, key, payload, traceparent: _, is_new: _ } = event;
         self.key.hash_one((id, topic, key, payload)).max(1)
     }
 }
@@ -60,6 +60,7 @@ mod tests {
             key: "return-1".into(),
             payload: r#"{"data":{"amount":1}}"#.into(),
             traceparent: None,
+            is_new: true,
         };
         assert!(!own.have(&sent));
         own.note(&sent);

@@ -36,6 +36,8 @@ pub struct Relay {
     outbox_grew: Arc<Notify>,
     bus: Arc<dyn Bus>,
     held: Held,
+    /// The last position that may have been given to a bus, by this process or one before it.
+    given: u64,
     refusals: Arc<Refusals>,
     own: Arc<OwnEvents>,
     /// The reason that was told last, and when: each key is refused for it anew.
@@ -106,8 +108,8 @@ impl Held {
 }
 
 impl Relay {
-    /// From this store to this bus; `outbox_grew` is notified when there may be something to carry. What the bus refuses is kept in `refusals`,
-    /// what is sent over one that others reach is noted in `own`.
+    /// The only one from this store to this bus; `outbox_grew` is notified when there may be something to carry. What the bus refuses is kept in
+    /// `refusals`, what is sent over one that others reach is noted in `own`.
     #[must_use]
     pub fn new(
         store: Arc<dyn Messages>,
@@ -115,7 +117,8 @@ impl Relay {
         bus: Arc<dyn Bus>,
         (refusals, own): (Arc<Refusals>, Arc<OwnEvents>),
     ) -> Self {
-        Self { store, outbox_grew, bus, held: Held::default(), refusals, own, told: None }
+        let given = store.last_before();
+        Self { store, outbox_grew, bus, held: Held::default(), given, refusals, own, told: None }
     }
 
     /// Runs until `stop`.
@@ -210,7 +213,9 @@ impl Relay {
     async fn publish(&mut self, rows: &[OutboxRow], now: Instant) -> Vec<u64> {
         let rows: Vec<&OutboxRow> = rows.iter().filter(|row| !self.held.holds(&row.key, now)).collect();
         let spans: Vec<Span> = rows.iter().map(|row| self.span(row)).collect();
-        let events: Vec<Event> = rows.iter().zip(&spans).map(|(row, span)| event(row, span)).collect();
+        let given = self.given;
+        let events: Vec<Event> = rows.iter().zip(&spans).map(|(row, span)| event(row, span, row.position > given)).collect();
+        self.given = rows.iter().map(|row| row.position).max().unwrap_or(given).max(given);
         if !self.bus.is_private() {
             // It may come back before the bus says that it has it.
             events.iter().for_each(|event| self.own.note(event));
@@ -245,13 +250,14 @@ impl Relay {
     }
 }
 
-fn event(row: &OutboxRow, span: &Span) -> Event {
+fn event(row: &OutboxRow, span: &Span, is_new: bool) -> Event {
     Event {
         id: row.event_id.clone(),
         topic: row.topic.clone(),
         key: row.key.clone(),
         payload: Arc::clone(&row.payload),
         traceparent: span.traceparent().or_else(|| row.traceparent.clone()),
+        is_new,
     }
 }
 
@@ -302,6 +308,67 @@ mod tests {
         assert_eq!(held.first_due(), Some(now + BACKOFF.1));
         held.release("a");
         assert!(!held.holds("a", now) && held.first_due().is_none());
+    }
+
+    /// Whether each event was said to be new, in the sequence in which they came; those of `refused` are never taken.
+    #[derive(Default)]
+    struct Told {
+        refused: Option<String>,
+        events: Mutex<Vec<(String, bool)>>,
+    }
+
+    #[async_trait]
+    impl Sink for Told {
+        async fn receive(&self, _: &str, event: &Event) -> Receipt {
+            self.events.lock().push((event.id.clone(), event.is_new));
+            if self.refused.as_ref() == Some(&event.id) { Receipt::Retry("not now".into()) } else { Receipt::Done }
+        }
+
+        async fn keep_dead_letter(&self, _: &str, _: &Event, reason: &str) -> Result<(), String> {
+            Err(reason.to_owned())
+        }
+    }
+
+    async fn write(store: &Memory, id: &str) {
+        let (event_id, key) = (id.to_owned(), id.to_owned());
+        let row = OutboxRow { position: 0, event_id, topic: "t".into(), key, seq: 1, payload: "{}".into(), traceparent: None };
+        store.commit(Commit { outbox: vec![row], ..Commit::default() }).await.unwrap();
+    }
+
+    /// What one relay of a process told, which passes so many times.
+    async fn told_by(store: &Arc<Memory>, refused: Option<&str>, passes: usize) -> Vec<(String, bool)> {
+        let told = Arc::new(Told { refused: refused.map(str::to_owned), ..Told::default() });
+        let (bus, stop) = (Arc::new(Embedded::new(1, Duration::from_secs(5))), Stop::new());
+        let subscriptions = vec![Subscription { consumer: "test".into(), topic: "t".into() }];
+        let listening = Arc::clone(&bus).run(subscriptions, Arc::clone(&told) as Arc<dyn Sink>, stop.clone());
+        let mut relay = Relay::new(store.clone(), Arc::default(), bus, Default::default());
+        let passing = async {
+            for _ in 0..passes {
+                relay.pass().await.unwrap();
+                // Whatever was refused is due at once.
+                relay.held = Held::default();
+            }
+            stop.request();
+        };
+        tokio::join!(listening, passing).0.unwrap();
+        std::mem::take(&mut *told.events.lock())
+    }
+
+    #[tokio::test]
+    async fn an_event_is_new_when_it_is_given_to_a_bus_for_the_first_time_of_all() {
+        let store = Arc::new(Memory::new());
+        write(&store, "one").await;
+        write(&store, "two").await;
+        let event = |id: &str, is_new| (id.to_owned(), is_new);
+        let first = told_by(&store, Some("one"), 2).await;
+        assert_eq!(first, [event("one", true), event("two", true), event("one", false)], "a second delivery is none of a new event");
+        let next = Arc::new(store.reopen());
+        write(&next, "three").await;
+        let second = told_by(&next, None, 1).await;
+        assert_eq!(second, [event("one", false), event("three", true)], "nobody knows what the process before this one did with it");
+        next.republish(Timestamp::UNIX_EPOCH).await.unwrap();
+        let again = told_by(&Arc::new(next.reopen()), None, 1).await;
+        assert!(again.len() == 3 && again.iter().all(|(_, is_new)| !is_new), "{again:?}");
     }
 
     #[tokio::test]

@@ -40,6 +40,7 @@ use crate::clock::Clock;
 pub struct Memory {
     state: Arc<Mutex<State>>,
     epoch: u64,
+    last_before: u64,
     identity: String,
     clock: Clock,
     keys: Vec<KeysOf>,
@@ -79,7 +80,8 @@ impl Memory {
 
     fn over(state: Arc<Mutex<State>>, clock: Clock, keys: Vec<KeysOf>) -> Self {
         let (epoch, identity) = state.lock().begin_epoch();
-        Self { state, epoch, identity, clock, keys, closed: AtomicBool::new(false) }
+        let last_before = state.lock().last_position;
+        Self { state, epoch, last_before, identity, clock, keys, closed: AtomicBool::new(false) }
     }
 
     fn read<T>(&self, query: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
@@ -325,6 +327,10 @@ impl Instances for Memory {
 
 #[async_trait]
 impl Messages for Memory {
+    fn last_before(&self) -> u64 {
+        self.last_before
+    }
+
     async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         self.read(|state| state.unpublished(after, limit))
     }

@@ -70,6 +70,7 @@ const MAX_READERS: usize = 64;
 pub struct Sqlite {
     epoch: u64,
     identity: String,
+    last_before: u64,
     path: PathBuf,
     keys: Arc<[KeysOf]>,
     clock: Clock,
@@ -87,13 +88,13 @@ impl Sqlite {
         connection::check_version(rusqlite::version_number())?;
         let path = &settings.path;
         let opened = opening::open(path, &clock)?;
-        let (epoch, identity) = (opened.epoch, opened.identity.clone());
+        let (epoch, identity, last_before) = (opened.epoch, opened.identity.clone(), opened.tail.position.unsigned_abs());
         let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
         let keys: Arc<[KeysOf]> = settings.keys.clone().into();
         let writer = WriterHandle::start(opened, clock.clone(), Arc::clone(&keys))
             .map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
-        Ok(Self { epoch: epoch.unsigned_abs(), identity, path: path.clone(), keys, clock, writer, readers })
+        Ok(Self { epoch: epoch.unsigned_abs(), identity, last_before, path: path.clone(), keys, clock, writer, readers })
     }
 }
 
@@ -324,6 +325,10 @@ impl Instances for Sqlite {
 
 #[async_trait]
 impl Messages for Sqlite {
+    fn last_before(&self) -> u64 {
+        self.last_before
+    }
+
     async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         self.readers.read(move |connection| outbox::unpublished(connection, after, limit)).await
     }
