@@ -1,6 +1,7 @@
 //! Whether a step can be written in each language that there is a template for: made, built, tested, checked and called as its README says,
 //! with the tools that its build fetches; what each costs; and orders that pass a step of each language, while each of them is swapped.
 
+mod crates;
 mod orders;
 mod preview1;
 mod tools;
@@ -138,6 +139,7 @@ fn make_in(program: &Path, folder: &Path, language: &str) -> anyhow::Result<Cost
     let (first_build_seconds, later_build_seconds) = (build()?, build()?);
     run_into(&mut tools::script(&made.join("test.sh"), program)?, &log)?;
     if language == "rust" {
+        crates::check(&made)?;
         preview1::check(program, &made, &name, &log)?;
     }
     // That of the machine, which then starts with what was compiled here.
