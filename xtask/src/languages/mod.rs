@@ -214,3 +214,19 @@ fn remove(folder: &Path) -> anyhow::Result<()> {
 fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_what_each_language_costs_in_the_columns_that_are_printed() {
+        let page = read(&workspace::root().join("docs/authoring.md")).expect("the page");
+        let (_, below) = page.split_once(COSTS).expect("the columns are those of the page");
+        let rows: Vec<&str> = below.lines().skip(1).take_while(|line| line.starts_with('|')).collect();
+        let mut languages = LANGUAGES;
+        languages.sort_unstable();
+        assert_eq!(rows.iter().filter_map(|row| row.split(['|', ' ']).find(|word| !word.is_empty())).collect::<Vec<_>>(), languages);
+        assert!(rows.iter().all(|row| row.matches('|').count() == COSTS.lines().next().map_or(0, |line| line.matches('|').count())));
+    }
+}
