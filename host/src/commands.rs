@@ -18,6 +18,7 @@ mod version;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -64,9 +65,19 @@ pub fn hear_signals() {
     signals::as_usual();
 }
 
+/// Rights that the user takes from files, before this process kept its own private.
+static UMASK: AtomicU32 = AtomicU32::new(PRIVATE);
+const PRIVATE: u32 = 0o077;
+
 /// Has no file that this process makes be readable by other users.
 pub fn keep_files_private() {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(PRIVATE));
+    UMASK.store(before.as_raw_mode(), Ordering::Relaxed);
+}
+
+/// The rights of a file that is the user's own, as the other tools of this user would make it.
+pub(crate) fn usual_rights(most: u32) -> u32 {
+    most & !UMASK.load(Ordering::Relaxed)
 }
 
 /// `millrace run`: serves until SIGTERM or Ctrl-C.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, broadcast};
 use super::attempt::{attempt, guest_job, own_of_attempt, terms, unserved};
 use super::code_cache::CodeCache;
 use super::engine::{self, MAX_RUNS, Ticker};
-use super::fitting::clash;
+use super::fitting::{clash, partners};
 use super::guest::{Granted, linker};
 use super::kv::KvSource;
 use super::loader::{Found, Loader};
@@ -31,6 +31,8 @@ pub type Remember = Arc<dyn Fn(String, String) -> BoxFuture<'static, anyhow::Res
 
 /// Events that a slow reader may lag behind.
 const MAX_EVENTS: usize = 256;
+/// What a start waits for registries. Who has not given a component by then is asked again while the process runs.
+const START_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a component is doing.
 #[derive(Debug, Clone, PartialEq)]
@@ -270,7 +272,7 @@ impl Runtime {
         if let Some(why) = clash(&self.slots.load().named, &slot, &version) {
             return Err(anyhow!("component '{component}': version {digest} {why}"));
         }
-        self.swap(&slot, &version, began).await
+        self.swap(&[(&*slot, &*version)], began).await
     }
 
     pub(super) fn slot(&self, component: &str) -> anyhow::Result<Arc<Slot>> {
@@ -294,7 +296,8 @@ impl Runtime {
 
     async fn load_at_start(&self, slot: &Slot, good: Option<&String>) {
         good.iter().for_each(|digest| slot.record(digest));
-        self.take_file(slot, Instant::now()).await;
+        let now = Instant::now();
+        self.take(slot, now, self.loader.look_at_file_within(slot, START_WITHIN)).await;
         let (None, Some(digest)) = (slot.serving(), good) else { return };
         let _turn = slot.turn.lock().await;
         let component = &slot.settings.name;
@@ -314,18 +317,34 @@ impl Runtime {
     /// Looks at a component's file and takes what is new and good; `began` is when the change was noticed. False if it may be good, but
     /// could not be read, copied or recorded: then it is to be looked at again.
     pub(super) async fn take_file(&self, slot: &Slot, began: Instant) -> bool {
+        self.take(slot, began, self.loader.look_at_file(slot)).await
+    }
+
+    async fn take(&self, slot: &Slot, began: Instant, looking: impl Future<Output = Found>) -> bool {
         let _turn = slot.turn.lock().await;
-        match self.loader.look_at_file(slot).await {
+        let found = looking.await;
+        slot.set_awaiting(None);
+        match found {
             Found::Same => slot.forgive(),
             Found::StillRefused => {}
             Found::Version(version) => {
                 let _fitting = self.fitting.lock().await;
-                if let Some(why) = clash(&self.slots.load().named, slot, &version) {
-                    // Another version of the other one may fit: it is looked at again.
-                    self.refused(slot, Refusal { digest: None, reason: format!("'{}' {why}", slot.settings.source), unsigned: false });
-                    return false;
+                if !self.find(&slot.settings.name).is_some_and(|now| std::ptr::eq(Arc::as_ptr(&now), slot)) {
+                    // Another config has come meanwhile, and has it loaded anew.
+                    return true;
                 }
-                if let Err(error) = self.swap(slot, &version, began).await {
+                let partners = match partners(&self.slots.load().named, slot, &version) {
+                    Ok(partners) => partners,
+                    Err(why) => {
+                        // Another version of the other one may fit: it is looked at again.
+                        self.refused(slot, Refusal { digest: None, reason: format!("'{}' {why}", slot.settings.source), unsigned: false });
+                        slot.set_awaiting(Some(version));
+                        return false;
+                    }
+                };
+                let coming: Vec<(&Slot, &Version)> =
+                    partners.iter().map(|(slot, version)| (&**slot, &**version)).chain([(slot, &*version)]).collect();
+                if let Err(error) = self.swap(&coming, began).await {
                     self.refused(slot, Refusal { digest: None, reason: format!("{error:#}"), unsigned: false });
                     return false;
                 }
@@ -339,7 +358,17 @@ impl Runtime {
         true
     }
 
-    async fn swap(&self, slot: &Slot, version: &Version, began: Instant) -> anyhow::Result<()> {
+    /// Has versions serve, all of them or, if one cannot be recorded, none.
+    async fn swap(&self, coming: &[(&Slot, &Version)], began: Instant) -> anyhow::Result<()> {
+        for (slot, version) in coming {
+            self.record_version(slot, version).await?;
+        }
+        coming.iter().for_each(|(slot, version)| self.serve(slot, version, began));
+        self.tidy().await;
+        Ok(())
+    }
+
+    async fn record_version(&self, slot: &Slot, version: &Version) -> anyhow::Result<()> {
         let component = slot.settings.name.clone();
         let digest = version.digest.to_string();
         // A start with the version of the process before needs no write, which a full disk would refuse.
@@ -351,6 +380,11 @@ impl Runtime {
             slot.record(&digest);
             crash_point!("component-recorded");
         }
+        Ok(())
+    }
+
+    fn serve(&self, slot: &Slot, version: &Version, began: Instant) {
+        let (component, digest) = (slot.settings.name.clone(), version.digest.to_string());
         let mut version = version.clone();
         version.about.since = self.clock.now();
         let active = version.about.clone();
@@ -360,8 +394,6 @@ impl Runtime {
         tracing::info!(%component, %digest, version = active.version, reversible = active.reversible, previous, took_ms = took.as_millis() as u64, "a new version of a component serves");
         // Nobody has to listen.
         let _ = self.events.send(SwapEvent::Swapped { component, active: Box::new(active), previous, took });
-        self.tidy().await;
-        Ok(())
     }
 
     async fn tidy(&self) {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -13,6 +14,36 @@ use super::shipped::{CODE_EXTENSION, Vouched, vouched};
 use super::signature::{MAX_SIGNATURE_BYTES, SIGNATURE_ENDING};
 use super::source::{off_thread, read_beside};
 use crate::durable::beside;
+
+/// How long registries are waited for, beside the bounds that each request has.
+#[derive(Debug, Clone)]
+pub(super) struct Patience(Option<(Instant, Duration)>);
+
+impl Patience {
+    /// As long as the requests take.
+    pub fn unlimited() -> Self {
+        Self(None)
+    }
+
+    /// So long from now on.
+    pub fn of(limit: Duration) -> Self {
+        Self(Some((Instant::now() + limit, limit)))
+    }
+
+    /// What is fetched.
+    ///
+    /// # Errors
+    /// Its own, or that there was no time left, as a clause that goes on after the artifact's name.
+    pub async fn within<T>(&self, fetching: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let Some((end, limit)) = self.0 else { return fetching.await };
+        let slow = |_| {
+            Err(format!(
+                "did not come from its registry within the {limit:?} that a start waits for it: it is asked for again while the others serve"
+            ))
+        };
+        tokio::time::timeout_at(end.into(), fetching).await.unwrap_or_else(slow)
+    }
+}
 
 type Kept = Option<Arc<CodeCache>>;
 
@@ -65,7 +96,7 @@ pub(super) async fn component(kept: &Kept, artifact: &Artifact, layers: &Layers)
 
 /// The compiled code that came along with the component with this digest, if it is to be trusted and fits `engine`. What is not used is
 /// told once it was looked at, and does no harm: the component is compiled then.
-pub(super) async fn code(settings: &ComponentSettings, layers: Option<&Layers>, digest: &str, engine: &str) -> Option<Vouched> {
+pub(super) async fn code(settings: &ComponentSettings, layers: Option<&(Layers, Patience)>, digest: &str, engine: &str) -> Option<Vouched> {
     let (component, keys) = (&settings.name, &settings.signatures.compiled_keys);
     let unused = |reason: String| tracing::info!(%component, digest, reason, "compiled code that came with a component is not used: its compiled code");
     let found = match (&settings.source, layers) {
@@ -79,7 +110,7 @@ pub(super) async fn code(settings: &ComponentSettings, layers: Option<&Layers>, 
             }
             read_beside(path, MAX_CODE_BYTES).await
         }
-        (Source::Registry(artifact), Some(layers)) if !keys.is_empty() => artifact.code(layers).await,
+        (Source::Registry(artifact), Some((layers, patience))) if !keys.is_empty() => patience.within(artifact.code(layers)).await,
         (Source::Registry(_), _) => return None,
     };
     let file = found.unwrap_or_else(|reason| {

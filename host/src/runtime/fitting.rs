@@ -14,10 +14,45 @@ use super::schemas::reader;
 use super::slot::{Slot, Version};
 use super::text::tamed;
 
+/// Versions by the names of their components.
+type Coming = BTreeMap<String, Arc<Version>>;
+
 /// Why `version` of a component does not fit those that serve the others, as a clause that goes on after the file's name.
 pub(super) fn clash(slots: &BTreeMap<String, Arc<Slot>>, slot: &Slot, version: &Version) -> Option<String> {
+    clash_beside(slots, slot, version, &Coming::new())
+}
+
+/// The versions of other components that have to come together with `version`, since they only fit each other: each waits for another one.
+/// None where it fits those that serve.
+///
+/// # Errors
+/// As of [`clash`]: there are none, or they do not fit either.
+pub(super) fn partners(
+    slots: &BTreeMap<String, Arc<Slot>>,
+    slot: &Slot,
+    version: &Arc<Version>,
+) -> Result<Vec<(Arc<Slot>, Arc<Version>)>, String> {
+    let Some(why) = clash(slots, slot, version) else { return Ok(Vec::new()) };
+    let name = &slot.settings.name;
+    let mut waiting: BTreeMap<&String, (&Arc<Slot>, Arc<Version>)> =
+        slots.iter().filter(|(other, _)| *other != name).filter_map(|(other, slot)| Some((other, (slot, slot.awaiting()?)))).collect();
+    loop {
+        let mut coming: Coming = waiting.iter().map(|(other, (_, version))| ((*other).clone(), Arc::clone(version))).collect();
+        coming.insert(name.clone(), Arc::clone(version));
+        let misfit = waiting.iter().find(|(_, (other, version))| clash_beside(slots, other, version, &coming).is_some());
+        let Some(misfit) = misfit.map(|(other, _)| *other) else {
+            let fits = clash_beside(slots, slot, version, &coming).is_none();
+            return if fits { Ok(waiting.into_values().map(|(slot, version)| (Arc::clone(slot), version)).collect()) } else { Err(why) };
+        };
+        waiting.remove(misfit);
+    }
+}
+
+/// As [`clash`], with those that are `coming` in the place of those that serve.
+fn clash_beside(slots: &BTreeMap<String, Arc<Slot>>, slot: &Slot, version: &Version, coming: &Coming) -> Option<String> {
     let others = slots.iter().filter(|(name, _)| **name != slot.settings.name);
-    let others: BTreeMap<&str, _> = others.filter_map(|(name, other)| Some((name.as_str(), (other, other.serving()?)))).collect();
+    let others: BTreeMap<&str, _> =
+        others.filter_map(|(name, other)| Some((name.as_str(), (other, coming.get(name).cloned().or_else(|| other.serving())?)))).collect();
     let before = slot.settings.after.iter().filter_map(|after| {
         let (_, earlier) = others.get(after.component.as_str())?;
         told(after, earlier, version, "reads what it does not get")
@@ -36,7 +71,7 @@ fn told(after: &After, earlier: &Version, later: &Version, what: &str) -> Option
     let (place, why) = (tamed(&place, 100), tamed(&why, 300));
     Some(format!(
         "{what}: in the workflow '{workflow}' the step '{earlier}' comes before '{step}', and its `{place}` {why}: correct the answer schema \
-         of the one or the data schema of the other"
+         of the one or the data schema of the other; if both change, put both files there, and both are taken at once"
     ))
 }
 

@@ -16,7 +16,7 @@ use super::bindings::Description;
 use super::code_cache::CodeCache;
 use super::compile::{Compiler, Fault, Unfit};
 use super::contract::{ReversiblePre, StepPre};
-use super::fetch;
+use super::fetch::{self, Patience};
 use super::guest_log::Speaker;
 use super::inspect::{self, Contract, Flaw};
 use super::registry::Layers;
@@ -61,8 +61,8 @@ struct Brought {
     outline: inspect::Outline,
     /// The text of its signature; nobody asks for it where every file is taken.
     signature: Option<String>,
-    /// Of what came from a registry just now.
-    layers: Option<Layers>,
+    /// Of what came from a registry just now, and how long the rest of it is waited for.
+    layers: Option<(Layers, Patience)>,
 }
 
 /// What a look at a file has found.
@@ -103,14 +103,23 @@ impl Loader {
 
     /// Looks at the component's file, or at what its registry has. The caller holds the slot's turn.
     pub async fn look_at_file(&self, slot: &Slot) -> Found {
+        self.look(slot, &Patience::unlimited()).await
+    }
+
+    /// The same, with so much time for what comes from a registry.
+    pub async fn look_at_file_within(&self, slot: &Slot, limit: Duration) -> Found {
+        self.look(slot, &Patience::of(limit)).await
+    }
+
+    async fn look(&self, slot: &Slot, patience: &Patience) -> Found {
         match &slot.settings.source {
             Source::File(path) => self.look_at(slot, path).await,
-            Source::Registry(artifact) => self.look_at_artifact(slot, artifact).await,
+            Source::Registry(artifact) => self.look_at_artifact(slot, artifact, patience).await,
         }
     }
 
     async fn look_at(&self, slot: &Slot, path: &Path) -> Found {
-        let Looked { whole, outline, signature } = match self.look(slot, path).await {
+        let Looked { whole, outline, signature } = match self.read(slot, path).await {
             Ok(found) => found,
             Err((digest, reason)) => return refused(slot, digest, &reason, false),
         };
@@ -124,22 +133,24 @@ impl Loader {
     }
 
     /// An artifact never changes, so what is known of it is not asked for again. What cannot be had now may be had later.
-    async fn look_at_artifact(&self, slot: &Slot, artifact: &Artifact) -> Found {
-        let layers = match fetch::layers(&self.kept, artifact).await {
+    async fn look_at_artifact(&self, slot: &Slot, artifact: &Artifact, patience: &Patience) -> Found {
+        let layers = match patience.within(fetch::layers(&self.kept, artifact)).await {
             Ok(layers) => layers,
             Err(reason) => return refused(slot, None, &reason, false),
         };
         if let Some(known) = known(slot, &layers.digest) {
             return known;
         }
-        let bytes = match fetch::component(&self.kept, artifact, &layers).await {
+        let bytes = match patience.within(fetch::component(&self.kept, artifact, &layers)).await {
             Ok(bytes) => bytes,
             Err(reason) => return refused(slot, None, &reason, false),
         };
         let read = bytes.clone();
         let (digest, signature) = (layers.digest.clone(), layers.signature.clone());
         match off_thread(move || inspect::outline(&read)).await {
-            Ok(Ok(outline)) => self.made(slot, &Brought { bytes, digest, outline, signature, layers: Some(layers) }).await,
+            Ok(Ok(outline)) => {
+                self.made(slot, &Brought { bytes, digest, outline, signature, layers: Some((layers, patience.clone())) }).await
+            }
             Ok(Err(flaw)) => refused(slot, Some(digest), &flaw.reason, false),
             Err(reason) => refused(slot, None, &reason, false),
         }
@@ -194,7 +205,7 @@ impl Loader {
 
     /// Reads the file, its outline and its signature; waits a little if it is missing, or cut off and still warm, or warm and not signed as it
     /// has to be, and longer while it grows.
-    async fn look(&self, slot: &Slot, path: &Path) -> Result<Looked, (Option<String>, String)> {
+    async fn read(&self, slot: &Slot, path: &Path) -> Result<Looked, (Option<String>, String)> {
         let (mut tries, mut all_tries, mut part) = (1, 1, None);
         loop {
             match read_whole(path, &self.clock).await {

@@ -110,6 +110,8 @@ struct Versions {
     /// Of files that were uploaded, newest first; their copies are kept by their digests.
     uploaded: VecDeque<ActiveVersion>,
     refused: Option<Refusal>,
+    /// What the file has, if it is good and only fits another version of another component.
+    awaiting: Option<Arc<Version>>,
     /// Digest that was stored as the one that serves.
     recorded: Option<String>,
 }
@@ -151,6 +153,7 @@ impl Slot {
         let version = Arc::new(version);
         let mut versions = self.versions.lock();
         versions.refused = None;
+        versions.awaiting = None;
         versions.ready.retain(|ready| ready.digest != version.digest);
         versions.ready.push_front(Arc::clone(&version));
         versions.ready.truncate(MAX_READY);
@@ -195,6 +198,16 @@ impl Slot {
     /// The file that was refused last, if none was taken since.
     pub fn refused(&self) -> Option<Refusal> {
         self.versions.lock().refused.clone()
+    }
+
+    /// The version that waits for another one of another component.
+    pub fn awaiting(&self) -> Option<Arc<Version>> {
+        self.versions.lock().awaiting.clone()
+    }
+
+    /// Notes which version does, if one does.
+    pub fn set_awaiting(&self, version: Option<Arc<Version>>) {
+        self.versions.lock().awaiting = version;
     }
 
     /// Whether what it comes from is still to be had: it was not, and nothing was judged.

@@ -3,6 +3,8 @@
 //! The folders are watched, not the files, so that a file which is replaced by a rename is seen. A folder that is not there yet, or is
 //! made anew, is found by looking again every second; the same look finds changes that no notification told of: behind a link, on a
 //! network file system, or where the system has no notifications left to give.
+//!
+//! Components are taken beside each other: one whose registry is slow, or that is compiled for long, keeps no other waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
@@ -10,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, NoCache, new_debouncer_opt};
@@ -21,6 +25,7 @@ use tokio::sync::Notify;
 use super::components::Runtime;
 use super::settings::Source;
 use super::signature::SIGNATURE_ENDING;
+use super::slot::Slot;
 use super::source::Stamp;
 use crate::durable::beside;
 use crate::shutdown::Stop;
@@ -47,6 +52,7 @@ impl Runtime {
     pub async fn watch(self: Arc<Self>, stop: Stop) -> anyhow::Result<()> {
         let changed = Arc::new(Changed::default());
         let mut watching = Watching::start(&self, Arc::clone(&changed));
+        let mut takings = Takings::default();
         let mut again = tokio::time::interval(LOOK_AGAIN);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -56,16 +62,53 @@ impl Runtime {
                 // What the folders of others are is seen by watching these anew.
                 () = self.exchanged() => watching = Watching::start(&self, Arc::clone(&changed)),
                 _ = again.tick() => watching.look_again(),
+                Some((slot, done)) = takings.running.next() => {
+                    watching.took(&slot.settings.source, done);
+                    takings.ended(&self, slot);
+                }
             }
             watching.look_at_files();
             let sources = changed.take();
-            let slots = self.slots();
-            let slots = slots.iter().filter_map(|slot| Some((slot, *sources.get(&slot.settings.source)?)));
-            let taking = join_all(slots.map(async |(slot, noticed)| (&slot.settings.source, self.take_file(slot, noticed).await)));
-            tokio::select! {
-                () = stop.requested() => return Ok(()),
-                taken = taking => taken.into_iter().for_each(|(source, done)| watching.took(source, done)),
+            if sources.is_empty() {
+                continue;
             }
+            for slot in self.slots() {
+                if let Some(noticed) = sources.get(&slot.settings.source) {
+                    takings.begin(&self, slot, *noticed);
+                }
+            }
+        }
+    }
+}
+
+/// Components whose files are being taken.
+#[derive(Default)]
+struct Takings {
+    /// Each ends with whether it is done, see [`Runtime::take_file`].
+    running: FuturesUnordered<BoxFuture<'static, (Arc<Slot>, bool)>>,
+    /// Those that run, each with when a change was noticed since, if one was: however many there are, one more look finds them.
+    busy: Vec<(Arc<Slot>, Option<Instant>)>,
+}
+
+impl Takings {
+    fn begin(&mut self, runtime: &Arc<Runtime>, slot: Arc<Slot>, noticed: Instant) {
+        if let Some((_, again)) = self.busy.iter_mut().find(|(busy, _)| Arc::ptr_eq(busy, &slot)) {
+            again.get_or_insert(noticed);
+            return;
+        }
+        self.busy.push((Arc::clone(&slot), None));
+        let runtime = Arc::clone(runtime);
+        let taking = async move {
+            let done = runtime.take_file(&slot, noticed).await;
+            (slot, done)
+        };
+        self.running.push(taking.boxed());
+    }
+
+    fn ended(&mut self, runtime: &Arc<Runtime>, slot: Arc<Slot>) {
+        let Some(at) = self.busy.iter().position(|(busy, _)| Arc::ptr_eq(busy, &slot)) else { return };
+        if let (_, Some(noticed)) = self.busy.swap_remove(at) {
+            self.begin(runtime, slot, noticed);
         }
     }
 }
@@ -122,7 +165,8 @@ fn stamps(source: &Source) -> Stamps {
 
 /// When a file is looked at again though it has not changed.
 struct Later {
-    due: Instant,
+    /// None while it is looked at.
+    due: Option<Instant>,
     pause: Duration,
 }
 
@@ -144,7 +188,7 @@ impl Watching {
         let files = sources.into_iter().map(|source| (source, Stamps::default())).collect();
         // What a registry did not give is asked for again; nothing else about it changes.
         let awaited = slots.iter().filter(|slot| slot.settings.source.file().is_none() && slot.is_open());
-        let due = || Later { due: Instant::now() + FIRST_PAUSE, pause: FIRST_PAUSE };
+        let due = || Later { due: Some(Instant::now() + FIRST_PAUSE), pause: FIRST_PAUSE };
         let later = awaited.map(|slot| (slot.settings.source.clone(), due())).collect();
         let mut watching = Self { changed, notifications: None, asked: Instant::now(), files, later, folders };
         watching.notifications = watching
@@ -176,9 +220,10 @@ impl Watching {
     /// Has a file that was not taken marked after a pause, as if it had changed.
     fn took(&mut self, source: &Source, done: bool) {
         let before = self.later.remove(source);
-        if !done {
+        // Another config may not have it any more.
+        if !done && self.files.contains_key(source) {
             let pause = before.map_or(FIRST_PAUSE, |before| before.pause.saturating_mul(2).min(LONGEST_PAUSE));
-            self.later.insert(source.clone(), Later { due: Instant::now() + pause, pause });
+            self.later.insert(source.clone(), Later { due: Some(Instant::now() + pause), pause });
         }
     }
 
@@ -207,7 +252,8 @@ impl Watching {
         for (source, seen) in &mut self.files {
             let now = stamps(source);
             // What is looked at has a new date when that look has ended.
-            if now != *seen || self.later.get(source).is_some_and(|later| later.due <= Instant::now()) {
+            let is_due = self.later.get_mut(source).and_then(|later| later.due.take_if(|due| *due <= Instant::now())).is_some();
+            if now != *seen || is_due {
                 *seen = now;
                 self.changed.mark(source, Instant::now());
             }

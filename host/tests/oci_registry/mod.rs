@@ -5,18 +5,22 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What may be in a request, at most.
 const MOST_BYTES: usize = 64 << 20;
+/// Between two bytes of what trickles.
+const TRICKLE: Duration = Duration::from_millis(200);
 
 /// A running registry; dropping it ends it.
 pub struct OciRegistry {
@@ -37,6 +41,8 @@ struct Held {
     login: Mutex<Option<String>>,
     /// Paths of the requests so far.
     asked: Mutex<Vec<String>>,
+    /// Whether layers come byte by byte.
+    trickles: watch::Sender<bool>,
 }
 
 impl OciRegistry {
@@ -58,6 +64,11 @@ impl OciRegistry {
     /// From now on nobody gets anything without this name and password.
     pub fn ask_for(&self, login: &str) {
         *self.held.login.lock() = Some(login.to_owned());
+    }
+
+    /// From now on a layer comes byte by byte, or what is left of it at once.
+    pub fn trickle(&self, trickles: bool) {
+        self.held.trickles.send_replace(trickles);
     }
 
     /// Has what is called `digest` be something else.
@@ -146,7 +157,10 @@ async fn answer(State(held): State<Arc<Held>>, request: Request) -> Response {
             held.blobs.lock().insert(digest.clone(), whole.into());
             created(&format!("{}/{digest}", path.split("/uploads").next().unwrap_or_default()))
         }
-        (&Method::GET, [.., "blobs", digest]) => found(&held.blobs, digest, "application/octet-stream"),
+        (&Method::GET, [.., "blobs", digest]) => match held.blobs.lock().get(*digest) {
+            Some(bytes) => layer(bytes.clone(), held.trickles.subscribe()),
+            None => StatusCode::NOT_FOUND.into_response(),
+        },
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -156,6 +170,18 @@ fn found(all: &Mutex<HashMap<String, Bytes>>, name: &str, media: &'static str) -
         Some(bytes) => ([(header::CONTENT_TYPE, media)], bytes.clone()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// In the pace that the registry has just then.
+fn layer(bytes: Bytes, trickles: watch::Receiver<bool>) -> Response {
+    let parts = futures::stream::unfold((bytes, trickles), |(mut left, mut trickles)| async move {
+        // Who does not wait any more is the other side.
+        let _ = tokio::time::timeout(TRICKLE, trickles.wait_for(|trickles| !trickles)).await;
+        let size = if *trickles.borrow() { left.len().min(1) } else { left.len() };
+        let part = left.split_to(size);
+        (!part.is_empty()).then_some((Ok::<_, std::convert::Infallible>(part), (left, trickles)))
+    });
+    ([(header::CONTENT_TYPE, "application/octet-stream")], Body::from_stream(parts)).into_response()
 }
 
 fn located(status: StatusCode, location: &str) -> Response {

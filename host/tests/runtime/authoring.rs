@@ -1,5 +1,6 @@
 //! What the author of a component is told before it serves anywhere: in the words of the host that would run it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -310,6 +311,20 @@ fn a_new_folder_has_what_its_language_needs_under_its_own_name() {
         let left: Vec<&String> = files.iter().filter(|(_, text)| text.contains("{{")).map(|(path, _)| path).collect();
         assert!(left.is_empty(), "{language}: {left:?} are not filled in");
         assert!(files.iter().any(|(_, text)| text.contains(&format!("{name}.wasm"))), "{language} does not make {name}.wasm");
+    }
+}
+
+#[test]
+fn what_is_made_has_the_rights_that_the_user_gives_to_files() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let new = [env!("CARGO_BIN_EXE_millrace"), "new", "fraud", "--lang", "go", "--in", "."];
+    let output =
+        Command::new("sh").args(["-c", "umask 027; exec \"$@\"", "sh"]).args(new).current_dir(parent.path()).output().expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+    let made = parent.path().join("fraud");
+    for (path, rights) in [("", 0o750), ("rule", 0o750), ("wit/step.wit", 0o640), ("main.go", 0o640), ("build.sh", 0o750)] {
+        let mode = std::fs::metadata(made.join(path)).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, rights, "{path}");
     }
 }
 

@@ -35,6 +35,10 @@ fn the_contract_is_made_in_the_types_of_a_language() {
     let made = millrace(folder.path(), &["bindings", "c", "--world", "reversible-step", "--out", "c"]);
     assert!(made.status.success(), "{made:?}");
     assert!(read(folder.path(), "c/reversible_step.h").contains("exports_millrace_step_settlement_undo"));
+    let made = millrace(folder.path(), &["bindings", "rust", "--world", "step@0.2", "--out", "rust"]);
+    assert!(made.status.success(), "{made:?}");
+    let module = read(folder.path(), "rust/step.rs");
+    assert!(module.contains("pub trait Guest") && module.contains("pub idempotency_key: _rt::String"), "{module}");
     refused(&millrace(folder.path(), &["bindings", "go"]), "--module");
 }
 

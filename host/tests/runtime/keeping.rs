@@ -10,12 +10,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 use millrace::runtime::{
     After, Alongside, Capabilities, ComponentSettings, EventGrant, GivenKv, Grant, GrantTarget, InProcess, KvChange, KvGrant, KvOp,
-    KvOwner, KvSource, Report, SecretGrant, Source, Verdict,
+    KvOwner, KvSource, Report, SecretGrant, Source, SwapEvent, Verdict,
 };
 use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
 
 use crate::fixtures::{built, tiny};
-use crate::workshop::{Plan, Workshop, accepted};
+use crate::oci_registry::named;
+use crate::workshop::{Plan, Workshop, accepted, next};
 
 fn granted() -> Capabilities {
     Capabilities {
@@ -192,13 +194,27 @@ async fn a_secret_is_filled_in_on_the_way_to_its_service_and_to_no_other() {
     assert!(accepted(&denied)["error"].as_str().is_some_and(|error| error.contains("HttpRequestDenied")), "{denied:?}");
 }
 
-/// A component that reads another type than `keeper` answers.
-fn misreader() -> Vec<u8> {
-    let (word, count) = (br#""keeper_word":{"type":"string"}"#, br#""keeper_count":{"type":"array"}"#);
+/// `keeper` with another text in the place of one that is as long or longer.
+fn keeper_with(text: &str, other: &str) -> Vec<u8> {
+    let (text, other) = (text.as_bytes(), format!("{other:width$}", width = text.len()));
+    assert_eq!(text.len(), other.len(), "it has its place");
     let mut file = built("keeper");
-    let at = file.windows(word.len()).position(|part| part == word).expect("the schema is in the file");
-    file[at..at + word.len()].copy_from_slice(count);
+    let at = file.windows(text.len()).position(|part| part == text).expect("it is in the file");
+    file[at..at + text.len()].copy_from_slice(other.as_bytes());
     file
+}
+
+/// A component that reads this type of what `keeper` answers as an integer.
+fn reads(kind: &str) -> Vec<u8> {
+    keeper_with(
+        r#"{"do":{"type":"array"},"keeper_word":{"type":"string"}}"#,
+        &format!(r#"{{"do":{{}},"keeper_count":{{"type":"{kind}"}}}}"#),
+    )
+}
+
+/// A component that answers it as a list.
+fn answers_a_list() -> Vec<u8> {
+    keeper_with(r#""keeper_count":{"type":"integer"}"#, r#""keeper_count":{"type":"array"  }"#)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,7 +228,7 @@ async fn steps_of_which_one_answers_what_a_later_one_does_not_read_are_not_taken
         ..workshop.settings.clone()
     };
     let source = workshop.dir.path().join("misreader.wasm");
-    std::fs::write(&source, misreader()).expect("a file");
+    std::fs::write(&source, reads("array")).expect("a file");
     for (fits, other) in [
         (true, behind(&workshop.source, vec![after.clone()])),
         (true, behind(&source, Vec::new())),
@@ -223,5 +239,64 @@ async fn steps_of_which_one_answers_what_a_later_one_does_not_read_are_not_taken
         assert_eq!(told.is_none(), fits, "{told:?}");
         let place = "the step 'step-work' comes before 'step-more', and its `/keeper_count` may be of the type integer, and array is read";
         assert!(told.is_none_or(|told| told.contains(place)), "it names the place");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_versions_that_only_fit_each_other_are_taken_together() {
+    let mut workshop = keeper(json!({}), &[]).await;
+    let after = After { component: "worker".into(), earlier: "step-work".into(), step: "step-more".into(), workflow: "orders".into() };
+    let source = workshop.dir.path().join("components/other.wasm");
+    std::fs::write(&source, reads("number")).expect("a file");
+    let other =
+        ComponentSettings { name: "other".into(), source: Source::File(source.clone()), after: vec![after], ..workshop.settings.clone() };
+    let arranged = workshop.runtime.arrange(&[workshop.settings.clone(), other]).await.expect("they fit");
+    workshop.runtime.put(arranged);
+    let runtime = Arc::clone(&workshop.runtime);
+    let serving = || ["worker", "other"].map(|name| format!("sha256:{}", runtime.digest(name).expect("it serves")));
+    let replace_other = |file: &[u8]| {
+        let beside = source.with_extension("new");
+        std::fs::write(&beside, file).and_then(|()| std::fs::rename(&beside, &source)).expect("a file");
+    };
+    let first = serving();
+    let mut events = workshop.runtime.events();
+
+    workshop.replace(&answers_a_list());
+    let told = runtime.reload("worker").await.expect_err("the other one reads a number").to_string();
+    assert!(told.contains("answers what is not read") && told.contains("both are taken at once"), "{told}");
+    assert_eq!(serving(), first, "those before serve");
+    replace_other(&reads("array"));
+    runtime.reload("other").await.expect("it fits what waits for it");
+    assert_eq!(serving(), [named(&answers_a_list()), named(&reads("array"))]);
+    assert!(runtime.status().iter().all(|component| component.refused.is_none()));
+    assert_eq!(two_swapped(&mut events).await, ["other", "worker"]);
+
+    // What waits for another one is forgotten once its file has something else.
+    workshop.replace(&built("keeper"));
+    runtime.reload("worker").await.expect_err("the other one reads a list");
+    workshop.replace(&answers_a_list());
+    runtime.reload("worker").await.expect("it serves already");
+    replace_other(&reads("number"));
+    runtime.reload("other").await.expect_err("nothing waits for it any more");
+    // Whoever watches the files is told the same.
+    workshop.watch();
+    workshop.replace(&built("keeper"));
+    assert_eq!(two_swapped(&mut events).await, ["other", "worker"]);
+    assert_eq!(serving(), [named(&built("keeper")), named(&reads("number"))]);
+    workshop.end().await;
+}
+
+/// The names of the next two components of which another version serves.
+async fn two_swapped(events: &mut Receiver<SwapEvent>) -> [String; 2] {
+    let mut swapped = Vec::new();
+    loop {
+        if let SwapEvent::Swapped { component, .. } = next(events).await {
+            swapped.push(component);
+        }
+        swapped.sort();
+        match <[String; 2]>::try_from(swapped) {
+            Ok(both) => return both,
+            Err(so_far) => swapped = so_far,
+        }
     }
 }

@@ -5,10 +5,11 @@ use std::process::Command;
 use bytes::Bytes;
 use millrace::runtime::{Access, Artifact, Login, Push, SecretKey, Signatures, SwapEvent};
 use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
 
 use crate::fixtures::{marked, tiny};
 use crate::oci_registry::{OciRegistry, named};
-use crate::workshop::{Plan, accepted, next};
+use crate::workshop::{PATIENCE, Plan, accepted, job, next};
 
 const GOOD: &str = "i32.const 96";
 
@@ -99,6 +100,43 @@ async fn a_registry_that_is_away_is_told_and_asked_again() {
         }
     }
     accepted(&workshop.run(json!({})).await);
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_trickles_keeps_neither_the_start_nor_the_others_waiting() {
+    let registry = OciRegistry::start().await;
+    let digest = registry.put(&marked(&tiny(GOOD), "slow"), &json!({}));
+    registry.trickle(true);
+    let mut plan = Plan::of(tiny(GOOD)).own_cache();
+    plan.beside = Some(artifact(&registry, &digest));
+    let mut workshop = tokio::time::timeout(PATIENCE, plan.start()).await.expect("a start waits for it no longer than it says");
+    accepted(&workshop.run(json!({})).await);
+    let told = workshop.runtime.unserved("beside").expect("it has not come");
+    assert!(told.contains("'beside'") && told.contains("did not come from its registry within the 10s that a start waits"), "{told}");
+
+    let asked = registry.requests();
+    let mut events = workshop.watch();
+    let is_asked = async {
+        while registry.requests() == asked {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_asked).await.expect("its layer is asked for again");
+    let swapped = async |events: &mut Receiver<SwapEvent>, wanted: &str| loop {
+        match next(events).await {
+            SwapEvent::Swapped { component, .. } if component == wanted => break,
+            SwapEvent::Swapped { component, .. } => panic!("{component} was not to be swapped yet"),
+            SwapEvent::Refused { .. } => {}
+        }
+    };
+    for version in ["2", "3"] {
+        workshop.replace(&marked(&tiny(GOOD), version));
+        swapped(&mut events, "worker").await;
+    }
+    registry.trickle(false);
+    swapped(&mut events, "beside").await;
+    accepted(&workshop.runtime.run("beside", job(&json!({}), PATIENCE), None).await);
     workshop.end().await;
 }
 

@@ -32,6 +32,8 @@ pub struct Plan {
     pub signatures: Signatures,
     /// From where in the place of the file of the workshop's own.
     pub artifact: Option<Artifact>,
+    /// Another component, `beside`, from there.
+    pub beside: Option<Artifact>,
     pub services: HashMap<String, InProcess>,
     pub kv: Arc<dyn KvSource>,
     pub runs: usize,
@@ -50,6 +52,7 @@ impl Plan {
             expect: Expect::default(),
             signatures: Signatures::default(),
             artifact: None,
+            beside: None,
             services: HashMap::new(),
             kv: Arc::new(GivenKv::default()),
             runs: 8,
@@ -111,7 +114,9 @@ impl Plan {
         }
         let remembered: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let remember = remember(Arc::clone(&remembered), self.remembers);
-        let runtime = Runtime::start(house, vec![settings.clone()], self.services, good, (remember, self.kv), Clock::system()).await;
+        let beside = |artifact| ComponentSettings { name: "beside".into(), source: Source::Registry(artifact), ..settings.clone() };
+        let components = self.beside.into_iter().map(beside).chain([settings.clone()]).collect();
+        let runtime = Runtime::start(house, components, self.services, good, (remember, self.kv), Clock::system()).await;
         Workshop { runtime: runtime.expect("it starts"), dir, source, settings, remembered, watching: None }
     }
 }

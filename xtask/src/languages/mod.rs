@@ -1,6 +1,7 @@
 //! Whether a step can be written in each language that there is a template for: made, built, tested, checked and called as its README says,
 //! with the tools that its build fetches; what each costs; and orders that pass a step of each language, while each of them is swapped.
 
+mod crates;
 mod orders;
 mod preview1;
 mod tools;
@@ -138,6 +139,7 @@ fn make_in(program: &Path, folder: &Path, language: &str) -> anyhow::Result<Cost
     let (first_build_seconds, later_build_seconds) = (build()?, build()?);
     run_into(&mut tools::script(&made.join("test.sh"), program)?, &log)?;
     if language == "rust" {
+        crates::check(&made)?;
         preview1::check(program, &made, &name, &log)?;
     }
     // That of the machine, which then starts with what was compiled here.
@@ -211,4 +213,20 @@ fn remove(folder: &Path) -> anyhow::Result<()> {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_what_each_language_costs_in_the_columns_that_are_printed() {
+        let page = read(&workspace::root().join("docs/authoring.md")).expect("the page");
+        let (_, below) = page.split_once(COSTS).expect("the columns are those of the page");
+        let rows: Vec<&str> = below.lines().skip(1).take_while(|line| line.starts_with('|')).collect();
+        let mut languages = LANGUAGES;
+        languages.sort_unstable();
+        assert_eq!(rows.iter().filter_map(|row| row.split(['|', ' ']).find(|word| !word.is_empty())).collect::<Vec<_>>(), languages);
+        assert!(rows.iter().all(|row| row.matches('|').count() == COSTS.lines().next().map_or(0, |line| line.matches('|').count())));
+    }
 }

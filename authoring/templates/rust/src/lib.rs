@@ -1,20 +1,16 @@
 //! A step: what is over the limit is rejected with a reason, the rest gets a score.
 
+/// The contract of `wit`, made by `millrace bindings rust`.
+#[rustfmt::skip]
+#[path = "../bindings/step.rs"]
+mod bindings;
 mod rule;
 
-use millrace::step::config;
-use millrace::step::log::{self, Level};
-use millrace::step::types::Rejection;
-use serde::Deserialize;
-use serde_json::json;
-
-wit_bindgen::generate!({ world: "step", path: "wit" });
-
-/// What this step reads of the instance's data.
-#[derive(Deserialize)]
-struct Data {
-    total: Option<f64>,
-}
+use bindings::millrace::step::config;
+use bindings::millrace::step::log::{self, Level};
+use bindings::millrace::step::types::Rejection;
+use bindings::{Description, Failure, Guest, Job, Outcome};
+use serde_json::{Value, json};
 
 /// The limit, unless the operator sets another one: see `config_schema`.
 const USUAL_LIMIT: f64 = 1000.0;
@@ -40,9 +36,9 @@ impl Guest for Step {
     }
 
     fn process(job: Job) -> Result<Outcome, Failure> {
-        let data: Data = serde_json::from_str(&job.data).map_err(|error| Failure::Permanent(format!("data: {error}")))?;
+        let data: Value = serde_json::from_str(&job.data).map_err(|error| Failure::Permanent(format!("data: {error}")))?;
         let limit = config::get_number("limit").map_err(Failure::Permanent)?.unwrap_or(USUAL_LIMIT);
-        let total = data.total.ok_or_else(|| Failure::Permanent("there is no total to look at".to_owned()))?;
+        let total = data["total"].as_f64().ok_or_else(|| Failure::Permanent("there is no total to look at".to_owned()))?;
         let (is_fine, score) = rule::check(total, limit);
         log::write(Level::Info, &format!("total {total}, score {score}"));
         if is_fine {
@@ -57,4 +53,4 @@ impl Guest for Step {
 }
 
 #[cfg(target_family = "wasm")]
-export!(Step);
+bindings::export!(Step with_types_in bindings);

@@ -10,8 +10,8 @@ use wasmparser::{Encoding, Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use super::contract::Contract;
+use super::made;
 use crate::commands::printed::printing;
-use crate::durable;
 
 /// How the name of a section begins that says which world a module is for.
 const WORLD_SECTION: &str = "component-type";
@@ -37,8 +37,7 @@ pub fn run(componentize: &Componentize) -> ExitCode {
         let module = fs::read(&componentize.module).with_context(|| format!("cannot read '{path}'"))?;
         ensure_core(&module).with_context(|| format!("'{path}' cannot be made a component"))?;
         let component = wrapped(module, &componentize.contract).with_context(|| format!("'{path}' cannot be made a component"))?;
-        durable::write(&componentize.out, &[&component], durable::Sync::No)
-            .with_context(|| format!("cannot write '{}'", componentize.out.display()))?;
+        made::file(&componentize.out, &component).with_context(|| format!("cannot write '{}'", componentize.out.display()))?;
         out.done(&format!("{} is made: {} bytes", componentize.out.display(), component.len()))?;
         Ok(ExitCode::SUCCESS)
     })

@@ -9,6 +9,7 @@ pub mod componentize;
 mod contract;
 pub mod dev;
 pub mod keys;
+mod made;
 pub mod new;
 pub mod push;
 mod subject;

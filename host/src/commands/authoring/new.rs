@@ -1,20 +1,21 @@
 //! `millrace new`: a folder with a step in some language that builds, tests and fits this host.
 
-use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use wit_bindgen_core::Files;
 
+use super::contract::Contract;
 use super::templates::{self, File};
-use super::wit;
+use super::{bindings, made, wit};
 use crate::commands::printed::printing;
-use crate::durable;
 
 /// Characters of a name.
 const MAX_NAME: usize = 40;
+/// The world that the template of Rust implements.
+const RUST_WORLD: &str = "step@0.2";
 /// Words that Rust or cargo do not take as the name of a package.
 const RESERVED: &str = "abstract alloc as async await become box break const continue core crate do dyn else enum extern false final fn for gen if \
     impl in let loop macro match mod move mut override priv proc-macro pub ref return self static std struct super test trait true try type \
@@ -98,7 +99,7 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 pub fn run(new: &New) -> ExitCode {
     printing(|out| {
         let folder = new.parent.join(&new.name);
-        if let Err(error) = fs::create_dir(&folder) {
+        if let Err(error) = made::new_folder(&folder) {
             match error.kind() {
                 std::io::ErrorKind::AlreadyExists => {
                     bail!("'{}' is there already, and is left as it is: choose another name", folder.display())
@@ -120,20 +121,22 @@ pub fn run(new: &New) -> ExitCode {
 
 fn fill(folder: &Path, new: &New) -> anyhow::Result<()> {
     wit::write(&folder.join("wit"), new.lang.contract())?;
+    if new.lang == Language::Rust {
+        // Here rather than by a macro of the step: its first build would wait for all that the macro is made of.
+        let contract = Contract::of_this_host(RUST_WORLD).read()?;
+        bindings::write(bindings::rust(), contract, Files::default(), &folder.join(bindings::FOLDER))?;
+    }
     // Builds that need this program take the one that is in their path, and else this one.
     let program = std::env::current_exe().context("cannot find the program itself, which builds need")?;
     let program = program.display().to_string().replace('\'', r"'\''");
     for (path, text) in new.lang.files().iter().chain(templates::COMMON) {
         let file = folder.join(placed(path));
         if let Some(inside) = file.parent() {
-            fs::create_dir_all(inside).with_context(|| format!("cannot make the folder '{}'", inside.display()))?;
+            made::folder(inside).with_context(|| format!("cannot make the folder '{}'", inside.display()))?;
         }
         let text = text.replace("{{name}}", &new.name).replace("{{module}}", &new.name.replace('-', "_")).replace("{{millrace}}", &program);
-        durable::write(&file, &[text.as_bytes()], durable::Sync::No).with_context(|| format!("cannot write '{}'", file.display()))?;
-        if path.ends_with(".sh") {
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755))
-                .with_context(|| format!("cannot let '{}' be run", file.display()))?;
-        }
+        let written = if path.ends_with(".sh") { made::program(&file, text.as_bytes()) } else { made::file(&file, text.as_bytes()) };
+        written.with_context(|| format!("cannot write '{}'", file.display()))?;
     }
     Ok(())
 }

@@ -178,7 +178,11 @@ impl Subject {
             (_, _) if components.is_empty() => bail!("{} has no module of the type dynamic.component", config.display()),
             (_, Some(name)) => bail!("{} has no component '{name}'; it has {}", config.display(), names()),
             ([], None) => {
-                bail!("no component of {} has a file of this name: say which it is to be by --component: {}", config.display(), names())
+                bail!(
+                    "no component of {} has a file of this name: say which it is to be by --component: {}; or add it there with `millrace add`",
+                    config.display(),
+                    names()
+                )
             }
             (_, None) => {
                 bail!("several components of {} have this file: say which it is to be by --component: {}", config.display(), names())

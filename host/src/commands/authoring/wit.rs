@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::made;
 use crate::commands::printed::printing;
-use crate::durable;
 
 /// The file, as every tool that makes bindings reads it.
 pub const FILE: &str = "step.wit";
@@ -76,8 +76,8 @@ pub fn run(wit: &Wit) -> ExitCode {
 
 /// Writes the contract into a folder, whole or not at all.
 pub(super) fn write(folder: &Path, version: Version) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+    made::folder(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     let file = folder.join(FILE);
-    durable::write(&file, &[version.text().as_bytes()], durable::Sync::No).with_context(|| format!("cannot write '{}'", file.display()))?;
+    made::file(&file, version.text().as_bytes()).with_context(|| format!("cannot write '{}'", file.display()))?;
     Ok(file)
 }
