@@ -17,7 +17,7 @@ mod version;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -73,6 +73,14 @@ const PRIVATE: u32 = 0o077;
 pub fn keep_files_private() {
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(PRIVATE));
     UMASK.store(before.as_raw_mode(), Ordering::Relaxed);
+}
+
+/// Runs a program of the user's, while nothing else is done here: what it makes is the user's to give on, so it finds the umask that the user has.
+pub(crate) fn run_for_user(command: &mut Command) -> std::io::Result<ExitStatus> {
+    let own = rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK.load(Ordering::Relaxed)));
+    let ended = command.status();
+    rustix::process::umask(own);
+    ended
 }
 
 /// The rights of a file that is the user's own, as the other tools of this user would make it.

@@ -395,7 +395,6 @@ fn what_would_make_a_config_wrong_is_not_added() {
 
 #[test]
 fn a_folder_is_built_judged_and_put_in_place() {
-    use std::os::unix::fs::PermissionsExt as _;
     let (folder, _) = placed("ready", &tiny("i32.const 96"));
     let (config, step) = (folder.path().join("shop.yaml"), folder.path().join("worker"));
     std::fs::write(&config, CONFIG).expect("a config");
@@ -409,6 +408,10 @@ fn a_folder_is_built_judged_and_put_in_place() {
     assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("is in place after"), "{output:?}");
     let place = folder.path().join("steps/worker.wasm");
     let good = std::fs::read(&place).expect("it is in place");
+    let rights = |file: &Path| std::fs::metadata(file).expect("it is there").permissions().mode();
+    for made in [&place, &step.join("worker.wasm")] {
+        assert_eq!(rights(made), rights(&folder.path().join("ready")), "a host of another user reads what this user's tools make");
+    }
     for (script, says) in [("exit 3", "build.sh failed"), ("echo hello there > worker.wasm", "refused: ")] {
         let output = build(script);
         assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains(says), "{script}: {output:?}");

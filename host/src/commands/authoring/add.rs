@@ -10,6 +10,7 @@ use similar::TextDiff;
 
 use super::check::nobody;
 use super::keys::signature_of;
+use super::made;
 use super::new::name;
 use super::subject::{Subject, read};
 use crate::commands::one_worker;
@@ -136,7 +137,7 @@ pub(super) fn put(file: &Path, place: &Path) -> anyhow::Result<()> {
     ensure!(size <= MAX_COMPONENT_BYTES as u64, "'{}' has {size} bytes, and at most {MAX_COMPONENT_BYTES} are taken", file.display());
     let bytes = fs::read(file).with_context(|| format!("cannot read '{}'", file.display()))?;
     if let Some(folder) = place.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+        made::folder(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     }
     // Before the file, which is looked at as soon as it is there.
     if let Some(text) = signature_of(file)? {
@@ -145,8 +146,8 @@ pub(super) fn put(file: &Path, place: &Path) -> anyhow::Result<()> {
     write_as_it_was(place, &bytes)
 }
 
-/// Writes a file whole or not at all; whoever could read it before can read it after.
+/// Writes a file whole or not at all; whoever could read it before can read it after, and a new one whoever can read what the user makes.
 fn write_as_it_was(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let written = if path.exists() { durable::replace(path, content) } else { durable::write(path, &[content], durable::Sync::Yes) };
+    let written = if path.exists() { durable::replace(path, content) } else { made::durable_file(path, content) };
     written.with_context(|| format!("cannot write '{}'", path.display()))
 }

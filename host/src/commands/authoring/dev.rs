@@ -17,7 +17,7 @@ use super::check::{nobody, seconds};
 use super::keys;
 use super::subject::Subject;
 use crate::commands::printed::{Printed, printing};
-use crate::commands::{Output, one_worker};
+use crate::commands::{Output, one_worker, run_for_user};
 
 /// Between two looks at the source.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
@@ -85,13 +85,9 @@ fn turn(
 ) -> anyhow::Result<()> {
     // What it says goes where our errors go: it is for the person who waits.
     let program = std::env::current_exe().context("cannot find the program itself, which builds need")?;
-    let status = Command::new(folder.join(BUILD))
-        .env("MILLRACE", program)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .status();
-    let status = status.with_context(|| format!("{BUILD} cannot be started"))?;
+    let mut build = Command::new(folder.join(BUILD));
+    build.env("MILLRACE", program).current_dir(folder).stdin(Stdio::null()).stdout(std::io::stderr());
+    let status = run_for_user(&mut build).with_context(|| format!("{BUILD} cannot be started"))?;
     ensure!(status.success(), "{BUILD} failed ({status})");
     if let Some(key) = key {
         keys::sign_file(built, key)?;

@@ -19,7 +19,7 @@ const FOLDER: u32 = 0o777;
 /// # Errors
 /// What the system says.
 pub(super) fn file(path: &Path, content: &[u8]) -> io::Result<()> {
-    written(path, content, FILE)
+    written(path, content, FILE, durable::Sync::No)
 }
 
 /// The same for a file that can be run.
@@ -27,7 +27,7 @@ pub(super) fn file(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What the system says.
 pub(super) fn program(path: &Path, content: &[u8]) -> io::Result<()> {
-    written(path, content, PROGRAM)
+    written(path, content, PROGRAM, durable::Sync::No)
 }
 
 /// Makes a folder, and those that it is in, where they are not there.
@@ -48,7 +48,15 @@ pub(super) fn new_folder(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(usual_rights(FOLDER)))
 }
 
-fn written(path: &Path, content: &[u8], rights: u32) -> io::Result<()> {
-    durable::write(path, &[content], durable::Sync::No)?;
+/// As [`file`], and it survives a power cut.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn durable_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    written(path, content, FILE, durable::Sync::Yes)
+}
+
+fn written(path: &Path, content: &[u8], rights: u32, sync: durable::Sync) -> io::Result<()> {
+    durable::write(path, &[content], sync)?;
     fs::set_permissions(path, Permissions::from_mode(usual_rights(rights)))
 }
