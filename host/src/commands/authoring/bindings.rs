@@ -8,9 +8,9 @@ use anyhow::{Context as _, bail};
 use wit_bindgen_core::Files;
 
 use super::contract::Contract;
-use super::templates;
 use crate::commands::printed::printing;
 use crate::durable;
+use crate::templates;
 
 /// Where the packages are put that bindings for Go need.
 const GO_PACKAGES: &str = "pkg";

@@ -12,5 +12,4 @@ pub mod keys;
 pub mod new;
 pub mod push;
 mod subject;
-mod templates;
 pub mod wit;

@@ -14,7 +14,7 @@ import { CompareDialog } from './CompareDialog'
 import { DeedDialog } from './DeedDialog'
 import { Refused } from './Refused'
 import { TrialDialog } from './TrialDialog'
-import { Upload } from './Upload'
+import { UploadVersion } from './Upload'
 
 /** What is asked about before it is done. */
 interface Asked {
@@ -88,7 +88,7 @@ export function Versions({ component, onChanged }: Props) {
     <Panel title="Versions">
       <Refused need="design" />
       <Table label="Versions" columns={columns} rows={rows} keyOf={(one) => one.digest} empty={<p>None is ready.</p>} />
-      {may && <Upload name={name} onUploaded={setUploaded} />}
+      {may && <UploadVersion name={name} onUploaded={setUploaded} />}
       {asked?.what === 'trial' && <TrialDialog name={name} version={asked.version} onClose={close} />}
       {asked?.what === 'compare' && <CompareDialog name={name} version={asked.version} onClose={close} />}
       {asked?.what === 'canary' && <CanaryDialog name={name} version={asked.version} onDone={done} onClose={close} />}
