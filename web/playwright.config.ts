@@ -21,6 +21,10 @@ const CONSOLE = [
   'machine-editor',
   'copilot-panel',
   'machine-keys',
+  'create-component',
+  'container-view',
+  'editor-access',
+  'console-access',
 ]
 
 export default defineConfig<object, { shape: Shape }>({
@@ -51,7 +55,7 @@ export default defineConfig<object, { shape: Shape }>({
     // Gateway, users-products and orders with a Kafka: whatever is not the same in both shapes for certain.
     {
       name: 'stack',
-      testMatch: [...ADMIN, 'failures', 'journey', 'orders', 'stack'].map(spec),
+      testMatch: [...ADMIN, 'container-stack', 'failures', 'journey', 'orders', 'stack'].map(spec),
       grepInvert: /@alike/,
       use: { shape: 'stack' },
     },

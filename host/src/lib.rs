@@ -22,5 +22,6 @@ pub mod shutdown;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;
+pub mod templates;
 pub mod text;
 pub mod threads;

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Keys } from './keys'
 import { consoleOf, declined, enter, paid } from './operator'
 import { repository } from './running/program'
-import { expect, expectNoViolations, test } from './store'
+import { expect, expectNoViolationsInBoth, test } from './store'
 
 const NEW = join(process.env.COMPONENTS_DIR ?? join(repository, 'target/components'), 'payment-v2.wasm')
 
@@ -14,12 +14,12 @@ test('a version is uploaded, tried on the data of an order, serves, and is rolle
   await enter(page, own, 'designer')
   await page.getByRole('link', { name: 'Components' }).click()
   await expect(page.getByRole('row', { name: /payment-processor/ })).toContainText(/[0-9a-f]{8}/)
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await page.getByRole('link', { name: 'payment-processor' }).click()
   await expect(page.getByRole('heading', { name: 'payment-processor' })).toBeFocused()
   const served = page.locator('.component-title code')
   const before = await served.innerText()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 
   await page
     .getByLabel('Component file')
@@ -35,7 +35,7 @@ test('a version is uploaded, tried on the data of an order, serves, and is rolle
   await expect(dialog.locator('.command-line')).toContainText(`--instance orders ${id}`)
   await dialog.getByRole('button', { name: 'Try it' }).click()
   await expect(dialog.getByText('Outcome')).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await dialog.getByRole('button', { name: 'Close' }).click()
 
   await page.getByRole('button', { name: 'Have it serve…' }).click()
@@ -77,7 +77,7 @@ test('by keys alone a version is compared with the one that serves, and gets a s
   )
   await keys.press(comparison.getByRole('button', { name: 'Compare them' }))
   await expect(comparison.getByText(/of 2 jobs were answered alike/)).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await keys.press(comparison.getByRole('button', { name: 'Close' }))
   await expect(comparing).toBeFocused()
 
@@ -87,7 +87,7 @@ test('by keys alone a version is compared with the one that serves, and gets a s
   await keys.type(dialog.getByLabel('Ends after so many runs'), '10000')
   await keys.type(dialog.getByLabel('Reason'), 'is it as good')
   await expect(dialog.locator('.command-line')).toContainText("--share 50 --runs 10000 --reason 'is it as good'")
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await keys.press(dialog.getByRole('button', { name: 'Begin it' }))
   const panel = page.getByRole('region', { name: 'Canary' })
   await expect(panel.getByRole('status')).toContainText('50 % of the new visits')
@@ -99,7 +99,7 @@ test('by keys alone a version is compared with the one that serves, and gets a s
     for (const of of ['the canary', 'what serves']) await expect(runs(of)).not.toHaveText('0', { timeout: 3_000 })
   }).toPass({ timeout: 120_000 })
   await expect(panel.getByRole('row', { name: 'the canary' })).toContainText(/ms|s$/)
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 
   const stopping = panel.getByRole('button', { name: 'Stop it…' })
   await keys.press(stopping)
@@ -114,7 +114,7 @@ test('by keys alone a version is compared with the one that serves, and gets a s
   const last = page.getByRole('region', { name: 'The last canary' })
   await expect(last.getByText('stopped', { exact: true })).toBeVisible()
   await keys.expectKept()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 })
 
 test('who may not change components sees them, and what it takes', async ({ page, store }) => {

@@ -1,6 +1,6 @@
 /** Instances in the console: found, followed, acted on, one and many. */
 import { consoleOf, declined, enter, paid } from './operator'
-import { expect, expectNoViolations, test } from './store'
+import { expect, expectNoViolations, expectNoViolationsInBoth, test } from './store'
 
 test('an order that waits is found by its state, held with a reason, released, and made to go on', async ({
   page,
@@ -19,7 +19,7 @@ test('an order that waits is found by its state, held with a reason, released, a
   await expect(page.getByRole('heading', { name: id })).toBeFocused()
   await expect(page.getByText(/fires 'retry_payment'/)).toBeVisible()
   await expect(page.locator('.stay', { hasText: 'paying' }).getByText('rejected')).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 
   await page.getByRole('button', { name: 'Hold' }).click()
   const dialog = page.getByRole('dialog', { name: 'Hold' })
@@ -27,7 +27,7 @@ test('an order that waits is found by its state, held with a reason, released, a
   await expect(dialog.locator('.command-line')).toContainText(
     `millrace instances hold orders ${id} --reason 'the bank is asked'`,
   )
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await dialog.getByRole('button', { name: 'Hold' }).click()
   await expect(
     page.getByText(/Nothing begins, no timer fires and no event moves it until it is released/),
@@ -64,11 +64,11 @@ test('one history is seen as stays, on a line of time, and as it was written', a
   await expect(paying.locator('.timeline-bar')).toHaveAttribute('data-kind', 'step')
   await expect(page.locator('.timeline > li', { hasText: 'delivered' })).toContainText('the end')
   await expect(paying.locator('code')).toHaveText(/^[0-9a-f]{8}$/)
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await expect(paying.locator('.timeline-attempt')).toHaveCount(1)
   await page.getByRole('button', { name: 'History' }).click()
   await expect(page.getByRole('table', { name: 'History' }).getByRole('row')).toHaveCount(stays + 1)
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await page.reload()
   await expect(page.getByRole('table', { name: 'History' })).toBeVisible()
 })
@@ -82,7 +82,7 @@ test('on the line of time a timer is a flag: what it will do, and what it has do
   await expect(waits.last().locator('.timeline-flag')).toBeVisible()
   await expect(waits.first().getByText('a timer fired retry payment')).toBeVisible()
   await expect(waits.first().locator('.timeline-flag')).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 })
 
 test('all that a filter finds are held at once, after a look at how many', async ({ page, startOwn }) => {
@@ -97,7 +97,7 @@ test('all that a filter finds are held at once, after a look at how many', async
   await dialog.getByLabel('What to do').selectOption('hold')
   await dialog.getByLabel('Reason').fill('the bank is down')
   await expect(dialog.locator('.command-line')).toContainText("--reason 'the bank is down' --yes --expected 3")
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await dialog.getByRole('button', { name: 'Hold 3' }).click()
   await expect(page.getByRole('dialog', { name: 'Done for 3' })).toBeVisible()
   await page.getByRole('button', { name: 'Close' }).click()

@@ -5,7 +5,7 @@ import { Keys } from './keys'
 import { consoleOf, declined } from './operator'
 import { repository } from './running/program'
 import { newMember } from './staff'
-import { expect, expectNoViolations, test } from './store'
+import { expect, expectNoViolationsInBoth, test } from './store'
 
 const NEW = join(process.env.COMPONENTS_DIR ?? join(repository, 'target/components'), 'payment-v2.wasm')
 
@@ -100,7 +100,7 @@ test('who has no mouse signs in, finds an instance, acts on it, acts on all, and
   await expect(page.getByText('the bank is gone')).toHaveCount(0)
   await keys.press(page.getByRole('row', { name: /the bank is asked/ }).getByText(/^\d+$/))
   await expect(page.getByText(/^hash |, hash /)).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await keys.press(page.getByRole('button', { name: 'Sign out' }))
   await keys.expectKept()
 })
@@ -193,7 +193,7 @@ test('who has no mouse mends what waits, has a step tried again, cancels, and ha
   )
   await expect(page.getByText('None: every event was taken.')).toBeVisible()
   await keys.expectKept()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 
   // A run of it waits for a moment only, too short for hands: that one does is said for as long as nobody has asked for it.
   let isRetried = false

@@ -1,6 +1,6 @@
 /** What waits, in the console. */
 import { consoleOf, declined, enter } from './operator'
-import { expect, expectNoViolations, test } from './store'
+import { expect, expectNoViolationsInBoth, test } from './store'
 
 test('a timer is seen with its instance, and what is held is counted', async ({ page, startOwn }) => {
   const own = await startOwn()
@@ -10,7 +10,7 @@ test('a timer is seen with its instance, and what is held is counted', async ({ 
   const timer = page.getByRole('row', { name: /retry_payment/ }).getByRole('link', { name: id })
   await expect(timer).toBeVisible()
   await expect(page.getByText('None: every step is done or being tried.')).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await timer.click()
   await page.getByRole('button', { name: 'Hold' }).click()
   await page.getByLabel('Reason').fill('look')
@@ -35,7 +35,7 @@ test('the audit log of the process tells an admin what was done, and nobody else
   const row = page.getByRole('row', { name: /for the log/ })
   await expect(row.getByText('orders.hold')).toBeVisible()
   await expect(row.getByRole('link', { name: `orders/${id}` })).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   const other = await visitor()
   await other.goto(consoleOf(store, '/audit'))
   await expect(other.getByText('The audit log is for the role admin.')).toBeVisible()

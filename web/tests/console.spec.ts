@@ -1,7 +1,7 @@
 /** The console: who sees what of a process, from where, and that it needs none to open. */
 import { consoleOf, enter } from './operator'
 import { ways } from './staff'
-import { expect, expectNoViolations, test } from './store'
+import { expect, expectNoViolationsInBoth, test } from './store'
 
 const MENU = ['Editor', 'Instances', 'Waiting', 'Components', 'History', 'Audit']
 
@@ -18,7 +18,7 @@ test('who is on this machine looks without signing in', async ({ page, store }) 
   await expect(page.getByRole('heading', { name: 'Instances', level: 1 })).toBeVisible()
   await expect(page.getByText('This machine')).toBeVisible()
   await expect(page.locator('.process')).toHaveAttribute('data-state', 'live')
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 })
 
 test('who works here signs in at the console itself, and out again', async ({ page, store }) => {
@@ -37,7 +37,7 @@ test('a token is enough where there is one, and a wrong one is refused', async (
   await page.getByLabel('Token').fill('no.good.token')
   await page.getByRole('button', { name: 'Use this token' }).click()
   await expect(page.getByRole('alert')).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 })
 
 test('without a process the first page opens, and the others say how to start one', async ({ page, startOwn }) => {
@@ -53,7 +53,7 @@ test('without a process the first page opens, and the others say how to start on
   await page.reload()
   await expect(page.getByRole('heading', { name: 'No process answers here' })).toBeVisible()
   await expect(page.locator('.command-line')).toContainText('millrace run')
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await page.getByRole('link', { name: 'Editor', exact: true }).click()
   await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
   await page.goto(consoleOf(own, '/waiting'))

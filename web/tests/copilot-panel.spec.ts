@@ -5,7 +5,7 @@ import { exported, file, importFile, node, openAlone, properties, tool } from '.
 import { Keys } from './keys'
 import { consoleOf } from './operator'
 import type { RunningStore } from './running/store'
-import { expect, expectNoViolations, test } from './store'
+import { expect, expectNoViolations, expectNoViolationsInBoth, test } from './store'
 
 const copilot = (page: Page) => page.getByRole('region', { name: 'AI Copilot' })
 const monolith = () => readFileSync(file('monolith'), 'utf8')
@@ -30,7 +30,7 @@ test('a sentence becomes a difference, and only a yes changes the config', async
   await expect(proposal).toContainText('It was checked and brings no problem.')
   await expect(proposal).toContainText('millrace new fraud-checker')
   await expect(page.locator('.tab-dirty')).toHaveCount(0)
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await proposal.getByRole('button', { name: 'Discard' }).click()
   await expect(copilot(page).getByRole('textbox')).toBeFocused()
   await expect(page.locator('.tab-dirty')).toHaveCount(0)
@@ -49,7 +49,7 @@ test('what no rule knows is not guessed: the sentences that are known are there 
   await words.fill('Make everything better')
   await copilot(page).getByRole('button', { name: 'Generate Workflow' }).click()
   await expect(copilot(page).getByRole('status')).toContainText('No rule knows what that means.')
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await copilot(page).getByRole('button', { name: 'Add accounts' }).last().click()
   await expect(words).toHaveValue('Add accounts')
   await copilot(page).getByRole('button', { name: 'Generate Workflow' }).click()

@@ -1,7 +1,7 @@
 /** What the process does now lies over the drawing of a machine. */
 import { node, tool } from './editing'
 import { consoleOf, declined } from './operator'
-import { expect, expectNoViolations, test } from './store'
+import { expect, expectNoViolationsInBoth, test } from './store'
 
 test('states say how many instances are in them, in the drawing, in the table and in words', async ({
   page,
@@ -23,10 +23,10 @@ test('states say how many instances are in them, in the drawing, in the table an
   await expect(mark).toHaveText('2')
   await expect(state).toHaveAttribute('aria-label', /2 instances are here now/)
   await state.click()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await page.getByRole('toolbar', { name: 'Machine' }).getByRole('button', { name: 'Table' }).click()
   await expect(page.locator('.machine-table-count')).toHaveText('2 instances are here now')
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await page.locator('.machine-counts').getByRole('link', { name: '2 in payment_failed' }).click()
   await expect(page.getByRole('table').getByRole('link', { name: /^order-/ })).toHaveCount(2)
 })

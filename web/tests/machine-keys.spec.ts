@@ -6,7 +6,7 @@ import { lens } from '../src/console/lens'
 import { at } from '../src/console/references'
 import { exported, file, openAlone, properties, tool } from './editing'
 import { Keys } from './keys'
-import { expect, expectNoViolations, test } from './store'
+import { expect, expectNoViolationsInBoth, test } from './store'
 import { Validator } from './validating'
 
 const DEFINITION = ['workflows', 'statemachine', 'definitions', 0]
@@ -161,7 +161,7 @@ test('the shop’s machine is made from nothing by keys alone', async ({ page, s
   for (const [name, one] of [...transitions.filter((own) => !isLate(own)), ...transitions.filter(isLate)]) {
     await addTransition(hands, page, name, one)
   }
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   const text = await exported(page)
   const made = lens(text)
   expect(at(made.source.value, ...DEFINITION)).toEqual(MACHINE)

@@ -220,6 +220,17 @@ for (const theme of ['light', 'dark'] as const) {
     await tool(page, 'Save').click()
     await expect(page.getByRole('region', { name: 'What changes' })).toBeVisible()
     await picture('editor-save')
+    await page.keyboard.press('Escape')
+    await tool(page, 'Undo').click()
+    await tool(page, 'Container View').click()
+    await expect(page.locator('.react-flow__node-container')).toBeVisible()
+    await expect(page.getByRole('region', { name: 'Table of processes' })).toContainText('healthy')
+    await picture('editor-processes')
+    await page.goto(consoleOf(store, '/create'))
+    await page.getByRole('dialog').getByLabel('Name').fill('fraud-check')
+    await page.getByRole('dialog').getByLabel('On the way').selectOption('order-processing: from validated to paying')
+    await page.getByRole('dialog').getByRole('button', { name: 'src/rule.rs' }).click()
+    await picture('editor-create')
   })
 }
 

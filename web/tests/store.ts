@@ -205,6 +205,14 @@ export async function expectNoViolations(page: Page, { rules }: { rules?: string
   expect(found).toEqual([])
 }
 
+/** Light and dark; only colours differ. */
+export async function expectNoViolationsInBoth(page: Page) {
+  await expectNoViolations(page)
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await expectNoViolations(page, { rules: ['color-contrast'] })
+  await page.emulateMedia({ colorScheme: 'light' })
+}
+
 /** Until pictures are loaded and nothing moves that will end. */
 export async function settled(page: Page) {
   await expect(page.locator('.skeleton')).toHaveCount(0)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { largeConfig } from '../src/console/testing/corpus'
 import { drag, exported, file, importFile, node, nodes, openAlone, properties, tool } from './editing'
 import { consoleOf } from './operator'
-import { expect, expectNoViolations, test } from './store'
+import { expect, expectNoViolations, expectNoViolationsInBoth, test } from './store'
 
 test('the editor opens without login and without a server, empty', async ({ page, store }) => {
   await openAlone(page, store)
@@ -20,7 +20,7 @@ test('the editor opens without login and without a server, empty', async ({ page
   for (const name of ['Import', 'Load Server']) await expect(tool(page, name)).toBeEnabled()
   await tool(page, 'Load Server').click()
   await expect(page.locator('.toast-error')).toContainText('No server answers here')
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 })
 
 test('modules are dragged from the palette, connected, edited, deleted, and all of it is undone', async ({
@@ -140,7 +140,7 @@ test('the text and the drawing are two views of one thing', async ({ page, store
   await page.locator('.cm-content').focus()
   while (await tool(page, 'Undo').isEnabled()) await page.keyboard.press('Control+z')
   await expect(nodes(page)).toHaveCount(0)
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 })
 
 test('a mistake is told at once, in the same words at its four places, and as a number', async ({ page, store }) => {
@@ -156,7 +156,7 @@ test('a mistake is told at once, in the same words at its four places, and as a 
   await tool(page, 'Validate').click()
   await expect(page.locator('.toast-error')).toContainText('1 problem found')
   await expect(page.locator('#panel-problems')).toContainText("did you mean 'payment-processor'?")
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 })
 
 test('a problem is mended by one click, which is one step to undo', async ({ page, store }) => {
@@ -167,7 +167,7 @@ test('a problem is mended by one click, which is one step to undo', async ({ pag
   await tool(page, 'Problems 1').click()
   const fix = page.locator('#panel-problems').getByRole('button', { name: /^Set it to payment-processor/ })
   await expect(fix).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
   await fix.click()
   await expect(page.locator('#panel-problems')).toContainText('None.')
   await expect(page.locator('.tab-dirty')).toHaveCount(0)
@@ -242,7 +242,7 @@ test('a small shop is made by keys alone', async ({ page, store }) => {
   await expect(page.locator('[role="treeitem"]', { hasText: 'GET /api/things' })).toBeVisible()
   await tool(page, 'Validate').press('Enter')
   await expect(page.getByText(/Workflow is valid/)).toBeVisible()
-  await expectNoViolations(page)
+  await expectNoViolationsInBoth(page)
 })
 
 test('a machine is added and edited from the outline', async ({ page, store }) => {

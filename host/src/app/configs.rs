@@ -97,6 +97,11 @@ impl Configs for ConfigFile {
         fs::read_to_string(&self.path)
     }
 
+    fn place_of_new(&self, component: &str) -> Result<(String, PathBuf), String> {
+        let text = self.text().map_err(|error| format!("the config cannot be read: {error}"))?;
+        config::insertion::place_of_new(&self.path, &text, component, &self.environment)
+    }
+
     fn restored(&self, text: &str) -> Result<String, Vec<serde_json::Value>> {
         let restored = config::blotted::restored(text, &self.text().unwrap_or_default());
         restored.map_err(|problems| problems.iter().map(|problem| serde_json::json!(problem)).collect())

@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::env::Environment;
+use super::files;
 use super::finding::Span;
 use super::report::Severity;
 use super::tree::{Place, Tree, Unset, child};
@@ -71,6 +73,16 @@ pub fn insert(text: &str, new: &NewComponent<'_>, between: Option<&Between<'_>>,
     Ok(Inserted { text: page.written(environment)?, also_named })
 }
 
+/// Where the file of a new component goes, beside those of the others: as its `source` says it in this config, and as a path.
+///
+/// # Errors
+/// The text cannot be read, and where.
+pub fn place_of_new(config: &Path, text: &str, name: &str, environment: &Environment) -> Result<(String, PathBuf), String> {
+    let page = Page::read(text, environment)?;
+    let (source, expanded) = page.source_like(name);
+    Ok((source, files::absolute(config.parent().unwrap_or(Path::new("/")), &expanded)))
+}
+
 /// A text, what it means, and what is to become of both.
 struct Page<'a> {
     text: &'a str,
@@ -96,7 +108,7 @@ impl<'a> Page<'a> {
     }
 
     fn component(&mut self, new: &NewComponent<'_>) -> Result<(), String> {
-        let source = self.source_like(new.name);
+        let (source, _) = self.source_like(new.name);
         let mut config = json!({"source": source, "expect": {"name": new.expect}});
         let mut lines = format!("config:\n  source: {source}\n  expect: {{name: {}}}\n", quoted(new.expect));
         // A dollar sign would be taken for a variable.
@@ -265,21 +277,25 @@ impl<'a> Page<'a> {
         self.value.pointer(pointer).unwrap_or(&Value::Null)
     }
 
-    /// How the file of another component is written, if there is one, for a file of this name.
-    fn source_like(&self, name: &str) -> String {
+    /// How the file of another component is written, if there is one, for a file of this name; and the same with variables filled in.
+    fn source_like(&self, name: &str) -> (String, String) {
         let modules = self.at("/modules").as_array().map_or(0, Vec::len);
         let written = (0..modules).rev().find_map(|index| {
-            let place = self.places.get(&format!("/modules/{index}/config/source"))?;
+            let pointer = format!("/modules/{index}/config/source");
+            let place = self.places.get(&pointer)?;
             let line = self.lines.get(place.value.start.line.checked_sub(1)?)?;
             let raw: String =
                 line.chars().skip(place.value.start.column - 1).take(place.value.end.column - place.value.start.column).collect();
             let raw = raw.trim_matches(['"', '\'']).to_owned();
-            (place.value.start.line == place.value.end.line && raw.ends_with(".wasm")).then_some(raw)
+            let is_path = place.value.start.line == place.value.end.line && raw.ends_with(".wasm");
+            is_path.then(|| (raw, self.at(&pointer).as_str().unwrap_or_default().to_owned()))
         });
-        match written.as_deref().and_then(|source| source.rsplit_once('/')) {
-            Some((folder, _)) => format!("{folder}/{name}.wasm"),
-            None => format!("components/{name}.wasm"),
-        }
+        let beside = |(written, expanded): (String, String)| {
+            let ((folder, _), (there, _)) = (written.rsplit_once('/')?, expanded.rsplit_once('/')?);
+            Some((format!("{folder}/{name}.wasm"), format!("{there}/{name}.wasm")))
+        };
+        let own = format!("components/{name}.wasm");
+        written.and_then(beside).unwrap_or_else(|| (own.clone(), own))
     }
 
     /// Adds lines as a further item of a list.

@@ -75,15 +75,55 @@ pub(super) struct HealthBody {
     status: Verdict,
     /// By module.
     checks: BTreeMap<String, Check>,
+    /// Which process it is; strangers are not told.
+    #[serde(flatten)]
+    about: Option<About>,
+}
+
+/// Which process it is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AboutProcess")]
+pub(super) struct About {
+    /// Name of its config file.
+    pub(super) process: String,
+    /// Version of the program.
+    pub(super) version: &'static str,
+    /// SHA-256 of the config that it runs, in hex; null where it does not know.
+    pub(super) config: Option<String>,
 }
 
 /// How the process is as a whole.
-#[derive(Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Verdict {
+pub(super) enum Verdict {
     Healthy,
     Degraded,
     Unhealthy,
+}
+
+impl Verdict {
+    /// By all checks.
+    pub(super) fn of<'a>(found: impl Iterator<Item = &'a Check>) -> Self {
+        match found.map(|check| check.status).max() {
+            Some(Status::Down) => Self::Unhealthy,
+            Some(Status::Degraded) => Self::Degraded,
+            Some(Status::Up) | None => Self::Healthy,
+        }
+    }
+
+    /// As it is told.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+
+    /// The one that is told so.
+    pub(super) fn named(text: &str) -> Option<Self> {
+        [Self::Healthy, Self::Degraded, Self::Unhealthy].into_iter().find(|verdict| verdict.name() == text)
+    }
 }
 
 /// What `/readyz` and `/livez` tell.
@@ -262,18 +302,15 @@ impl Insiders {
     }
 }
 
-/// `/healthz`
-pub(super) async fn health(checks: &HealthChecks, timeout: Duration, is_insider: bool) -> Response {
+/// `/healthz`. `about` is told to insiders.
+pub(super) async fn health(checks: &HealthChecks, timeout: Duration, about: Option<About>) -> Response {
     let mut found = checks.ask(timeout).await;
-    if !is_insider {
+    if about.is_none() {
         found.values_mut().for_each(Check::without_details);
     }
-    let (code, status) = match found.values().map(|check| check.status).max() {
-        Some(Status::Down) => (StatusCode::SERVICE_UNAVAILABLE, Verdict::Unhealthy),
-        Some(Status::Degraded) => (StatusCode::OK, Verdict::Degraded),
-        Some(Status::Up) | None => (StatusCode::OK, Verdict::Healthy),
-    };
-    answer(code, HealthBody { status, checks: found })
+    let status = Verdict::of(found.values());
+    let code = if matches!(status, Verdict::Unhealthy) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    answer(code, HealthBody { status, checks: found, about })
 }
 
 /// `/readyz`

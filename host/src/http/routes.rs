@@ -271,8 +271,12 @@ fn observer(state: &AppState, write_timeout: Duration, table: &Table) -> observe
 fn health_probe(timeout: Duration, insiders: &Arc<health::Insiders>) -> MethodRouter<Arc<AppState>> {
     let insiders = Arc::clone(insiders);
     get(move |State(state): State<Arc<AppState>>, request: Request| {
-        let is_insider = insiders.include(&request);
-        async move { health::health(&state.health, timeout, is_insider).await }
+        let about = insiders.include(&request).then(|| health::About {
+            process: operator::process_name(&state.plan),
+            version: env!("CARGO_PKG_VERSION"),
+            config: state.running_digest(),
+        });
+        async move { health::health(&state.health, timeout, about).await }
     })
 }
 

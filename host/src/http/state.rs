@@ -108,4 +108,9 @@ impl AppState {
             None => Err(ApiError::internal(anyhow::anyhow!("a route needs tokens, and this process cannot check any"))),
         }
     }
+
+    /// SHA-256 of the config that the process runs, in hex, if it knows that.
+    pub(super) fn running_digest(&self) -> Option<String> {
+        self.configs.as_ref().and_then(ConfigDesk::running_digest)
+    }
 }

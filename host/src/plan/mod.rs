@@ -6,6 +6,7 @@ mod accounts;
 pub mod changes;
 mod found_by;
 pub mod paths;
+pub mod peers;
 mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -79,7 +79,7 @@ impl Runtime {
         step_config: Option<&Map<String, Value>>,
         tape: Option<Tape>,
     ) -> anyhow::Result<Report> {
-        let (slot, version) = (self.slot(component)?, candidate.version());
+        let (slot, version) = (self.slot_or_newcomer(component)?, candidate.version());
         // In the line of those that were attempted before, which leaves places to those that count.
         let _place = self.place(component, true).await;
         let began = Instant::now();
@@ -121,7 +121,7 @@ impl Runtime {
     /// # Errors
     /// There is no such component or version, or it is not that component.
     pub async fn candidate(&self, component: &str, digest: &str) -> anyhow::Result<Candidate> {
-        let slot = self.slot(component)?;
+        let slot = self.slot_or_newcomer(component)?;
         let version = self.version(&slot, digest).await?;
         self.loader.check_name_before(&slot, &version).await.map_err(|reason| anyhow!("version {digest} {reason}"))?;
         Ok(Candidate::new(version, &slot))
@@ -141,7 +141,7 @@ impl Runtime {
     /// # Errors
     /// There is no such component or copy, or the file cannot be written.
     pub async fn put_in_place(&self, component: &str, digest: &str) -> anyhow::Result<()> {
-        let slot = self.slot(component)?;
+        let slot = self.slot_or_newcomer(component)?;
         let Source::File(source) = slot.settings.source.clone() else {
             let source = &slot.settings.source;
             return Err(anyhow!(

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use futures::future::{BoxFuture, join_all};
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, broadcast};
 
@@ -75,6 +76,8 @@ pub struct Runtime {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) loader: Loader,
     pub(super) slots: ArcSwap<Slots>,
+    /// Components that no config has yet, by name.
+    pub(super) newcomers: Mutex<BTreeMap<String, Arc<Slot>>>,
     /// Modules that components may call, by name.
     pub(super) services: HashMap<String, InProcess>,
     /// The components have been exchanged.
@@ -115,8 +118,9 @@ impl Runtime {
         let places = Places::new(runs, slots.len());
         let (events, _) = broadcast::channel(MAX_EVENTS);
         let slots = ArcSwap::from_pointee(Slots { named: slots, leaving: BTreeMap::new() });
-        let fitting = tokio::sync::Mutex::default();
-        let runtime = Self { clock, places, sandbox, loader, slots, services, exchanged, remember, kv, fitting, events, _ticker: ticker };
+        let (fitting, newcomers) = (tokio::sync::Mutex::default(), Mutex::default());
+        let runtime =
+            Self { clock, places, sandbox, loader, slots, newcomers, services, exchanged, remember, kv, fitting, events, _ticker: ticker };
         let runtime = Arc::new(runtime);
         let good: HashMap<String, String> = good.into_iter().collect();
         join_all(runtime.slots().iter().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;

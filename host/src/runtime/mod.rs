@@ -27,6 +27,7 @@ mod heard;
 mod inspect;
 mod kv;
 mod loader;
+mod newcomers;
 mod outgoing;
 mod places;
 mod published;

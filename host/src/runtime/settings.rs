@@ -45,6 +45,25 @@ pub struct ComponentSettings {
     pub after: Vec<After>,
 }
 
+impl ComponentSettings {
+    /// Those of a file that no config has: nothing is expected of it, and nothing granted.
+    #[must_use]
+    pub fn unconfigured(name: String, source: Source) -> Self {
+        Self {
+            name,
+            source,
+            description: String::new(),
+            expect: Expect::default(),
+            signatures: Signatures::default(),
+            config: Map::new(),
+            given: Vec::new(),
+            capabilities: Capabilities::default(),
+            limits: Limits::default(),
+            after: Vec::new(),
+        }
+    }
+}
+
 /// A step of a component that may come after one of another component in some machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct After {

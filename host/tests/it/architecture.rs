@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("proxies", &[]),
     ("text", &[]),
+    ("templates", &[]),
     ("threads", &[]),
     ("tasks", &["shutdown"]),
     ("pulse", &["shutdown"]),
@@ -29,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "services",
         &["between", "faults", "plan", "store", "bus", "runtime", "telemetry", "clock", "durable", "shutdown", "tasks", "pulse", "text"],
     ),
-    ("http", &["between", "plan", "services", "telemetry", "clock", "shutdown", "tasks", "text"]),
+    ("http", &["between", "durable", "plan", "services", "telemetry", "templates", "clock", "shutdown", "tasks", "text"]),
 ];
 
 /// Crates that only one part may name.

@@ -95,10 +95,10 @@ impl Client {
         Ok(Answer { status, headers, body })
     }
 
-    /// Sends a text that is no JSON.
-    pub async fn send_text(&self, method: Method, path: &str, media: &str, text: &str) -> Answer {
+    /// Sends what is no JSON.
+    pub async fn send_text(&self, method: Method, path: &str, media: &str, text: impl Into<Vec<u8>>) -> Answer {
         let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.token()).header("content-type", media);
-        let response = request.body(text.to_owned()).send().await.unwrap();
+        let response = request.body(text.into()).send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));

@@ -6,6 +6,7 @@ mod components;
 mod config;
 mod held_events;
 mod pages;
+mod processes;
 mod saving;
 mod waiting;
 

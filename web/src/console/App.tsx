@@ -28,6 +28,8 @@ const AuditPage = lazily(() => import('./operator/pages/AuditPage'))
 const routes: readonly Route[] = [
   { pattern: '/', page: () => <EditorPage /> },
   { pattern: '/machine/:workflow', page: ({ workflow }) => <EditorPage machine={workflow} /> },
+  { pattern: '/processes', page: () => <EditorPage hasProcesses /> },
+  { pattern: '/create', page: () => <EditorPage isCreating /> },
   { pattern: '/sign-in', page: () => <SignInPage /> },
   { pattern: '/instances', page: () => inside(<InstancesPage />) },
   {

@@ -11,7 +11,6 @@ use similar::TextDiff;
 use super::check::nobody;
 use super::keys::signature_of;
 use super::made;
-use super::new::name;
 use super::subject::{Subject, read};
 use crate::commands::one_worker;
 use crate::commands::printed::printing;
@@ -20,6 +19,7 @@ use crate::config::report::{Code, Problem, Severity};
 use crate::config::{self, Checked, Environment};
 use crate::durable::{self, beside};
 use crate::runtime::{ActiveVersion, MAX_COMPONENT_BYTES, SIGNATURE_ENDING};
+use crate::templates::name;
 
 /// `millrace add`.
 #[derive(Debug, clap::Args)]

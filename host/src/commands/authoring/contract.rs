@@ -20,11 +20,6 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// A world of this host's contract, as `--world` names it.
-    pub(super) fn of_this_host(world: &str) -> Self {
-        Self { wit: None, world: world.to_owned() }
-    }
-
     /// Reads it.
     ///
     /// # Errors

@@ -13,5 +13,4 @@ mod made;
 pub mod new;
 pub mod push;
 mod subject;
-mod templates;
 pub mod wit;

@@ -5,15 +5,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use serde_json::Map;
 
 use crate::clock::Clock;
 use crate::commands::{refused, this_program};
 use crate::config::{self, Environment};
-use crate::runtime::{
-    CACHE_KEY, Capabilities, ComponentSettings, EventGrant, Expect, Grant, GrantTarget, InProcess, KvGrant, Limits, Signatures, Source,
-    Workbench,
-};
+use crate::runtime::{CACHE_KEY, ComponentSettings, EventGrant, Grant, GrantTarget, InProcess, KvGrant, Source, Workbench};
 
 /// The file, and as which component it is meant.
 #[derive(Debug, clap::Args)]
@@ -152,18 +148,7 @@ impl Subject {
     /// Without a config it is named by its file.
     fn unconfigured(&self) -> ComponentSettings {
         let name = self.file.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned());
-        ComponentSettings {
-            name,
-            source: Source::File(self.file.clone()),
-            description: String::new(),
-            expect: Expect::default(),
-            signatures: Signatures::default(),
-            config: Map::new(),
-            given: Vec::new(),
-            capabilities: Capabilities::default(),
-            limits: Limits::default(),
-            after: Vec::new(),
-        }
+        ComponentSettings::unconfigured(name, Source::File(self.file.clone()))
     }
 
     fn of_config(&self, config: &Path, components: Vec<ComponentSettings>) -> anyhow::Result<ComponentSettings> {

@@ -8,29 +8,7 @@ use anyhow::Context as _;
 
 use super::made;
 use crate::commands::printed::printing;
-
-/// The file, as every tool that makes bindings reads it.
-pub const FILE: &str = "step.wit";
-
-/// A version of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    /// 0.1
-    First,
-    /// 0.2
-    Second,
-}
-
-impl Version {
-    /// What is in its file.
-    #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::First => include_str!("../../../../wit/step.wit"),
-            Self::Second => include_str!("../../../../wit/0.2/step.wit"),
-        }
-    }
-}
+pub use crate::templates::{CONTRACT as FILE, Version};
 
 /// The name of a world of this host's contract and its version, which is 0.1 where none is named; none for another name.
 pub(super) fn world(text: &str) -> Option<(&str, Version)> {
@@ -75,7 +53,7 @@ pub fn run(wit: &Wit) -> ExitCode {
 }
 
 /// Writes the contract into a folder, whole or not at all.
-pub(super) fn write(folder: &Path, version: Version) -> anyhow::Result<PathBuf> {
+fn write(folder: &Path, version: Version) -> anyhow::Result<PathBuf> {
     made::folder(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     let file = folder.join(FILE);
     made::file(&file, version.text().as_bytes()).with_context(|| format!("cannot write '{}'", file.display()))?;

@@ -9,12 +9,15 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::instances::{Body, private};
+use super::templates;
 use crate::http::body::whole_of;
 use crate::http::error::{ApiError, quoted};
 use crate::http::extract::{Asked, Id};
 use crate::http::state::Serving;
 use crate::http::writes;
-use crate::services::console::{Actor, CanaryBody, CompareBody, Console, MAX_COMPONENT_BYTES, ReplayBody, StopBody, SwapBody, TrialBody};
+use crate::services::console::{
+    Actor, CanaryBody, CompareBody, ConfigDesk, Console, MAX_COMPONENT_BYTES, PlaceBody, ReplayBody, StopBody, SwapBody, TrialBody,
+};
 
 /// For a whole file.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -43,14 +46,49 @@ pub(super) async fn upload(
     request: Request,
 ) -> Result<Response, ApiError> {
     let name = named(&console, &id)?;
-    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !matches!(media, "application/wasm" | "application/octet-stream") {
-        let detail = format!("content type '{}' is not accepted; send application/wasm", quoted(media));
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
+    check_media(&request)?;
     let signature = request.headers().get(SIGNATURE).map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
     let file = whole_of(request.into_body(), UPLOAD_LIMIT, MAX_COMPONENT_BYTES as u64).await?;
     let write = async move { console.upload(&actor, &name, file, signature).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
+}
+
+fn check_media(request: &Request) -> Result<(), ApiError> {
+    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if matches!(media, "application/wasm" | "application/octet-stream") {
+        return Ok(());
+    }
+    let detail = format!("content type '{}' is not accepted; send application/wasm", quoted(media));
+    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
+pub(super) async fn introduce(
+    State(serving): State<Serving>,
+    console: Console,
+    desk: ConfigDesk,
+    actor: Actor,
+    Id(name): Id,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let name = templates::name(&name)?;
+    check_media(&request)?;
+    let place = desk.place_of_new(&name)?;
+    let file = whole_of(request.into_body(), UPLOAD_LIMIT, MAX_COMPONENT_BYTES as u64).await?;
+    let write = async move { console.introduce(&actor, &name, place, file).await };
+    Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
+}
+
+pub(super) async fn settle(
+    State(serving): State<Serving>,
+    console: Console,
+    desk: ConfigDesk,
+    actor: Actor,
+    Id(name): Id,
+    Body(body): Body<PlaceBody>,
+) -> Result<Response, ApiError> {
+    let name = templates::name(&name)?;
+    let place = desk.place_of_new(&name)?;
+    let write = async move { console.settle(&actor, &name, place, &body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }
 
@@ -82,10 +120,9 @@ pub(super) async fn trial(
     State(serving): State<Serving>,
     console: Console,
     actor: Actor,
-    id: Id,
+    Id(name): Id,
     Body(body): Body<TrialBody>,
 ) -> Result<Response, ApiError> {
-    let name = named(&console, &id)?;
     let trial = async move { console.try_out(&actor, &name, body).await };
     Ok(private(Json(writes::finish(&serving.app.writes, trial).await?)))
 }

@@ -120,6 +120,10 @@ pub(super) async fn earlier(desk: ConfigDesk, Id(digest): Id) -> Result<Response
     Ok(private(Json(desk.earlier(&digest)?)))
 }
 
+pub(super) async fn plan_earlier(desk: ConfigDesk, Id(digest): Id) -> Result<Response, ApiError> {
+    Ok(private(Json(desk.plan_earlier(&digest).await?)))
+}
+
 pub(super) async fn check(State(_): State<Serving>, desk: ConfigDesk, Sent(text): Sent) -> Response {
     private(Json(desk.check(&text).await))
 }

@@ -10,7 +10,9 @@ mod live;
 mod need;
 mod operations;
 mod pages;
+mod processes;
 mod session;
+mod templates;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ use crate::plan::{self, Access, Scope};
 pub(super) use need::Need;
 pub(super) use operations::{OPERATIONS, Operation};
 pub(super) use pages::files;
+pub(super) use session::process_name;
 
 use gate::Gate;
 

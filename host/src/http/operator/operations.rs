@@ -4,13 +4,14 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use serde_json::Value;
 
 use super::need::Need;
-use super::{components, config, instances, live, session, waiting};
+use super::{components, config, instances, live, processes, session, templates, waiting};
 use crate::http::openapi::{self, Schemas};
 use crate::http::state::Serving;
 use crate::services::console::{
     Bulk, BulkResult, CanaryAnswer, CanaryBody, CheckBody, CompareBody, CompareResult, ComponentDetail, ComponentList, CountBody, Done,
-    HistoryBody, InstanceBody, InstancePage, MendBody, MendResult, PlanBody, RecordingList, ReplayBody, ReplayResult, RollbackBody,
-    SaveBody, SaveResult, SavedText, StopBody, SwapBody, SwapResult, TextBody, TrialBody, TrialResult, VersionBody, WaitingBody, Written,
+    HistoryBody, InstanceBody, InstancePage, MendBody, MendResult, NewComponentBody, PlaceBody, PlacedBody, PlanBody, RecordingList,
+    ReplayBody, ReplayResult, RollbackBody, SaveBody, SaveResult, SavedText, StopBody, SwapBody, SwapResult, TextBody, TrialBody,
+    TrialResult, VersionBody, WaitingBody, Written,
 };
 
 /// One line of the list.
@@ -184,6 +185,14 @@ pub(in crate::http) static OPERATIONS: &[Operation] = &[
         || get(session::session),
     ),
     look("plan", "/plan", "What the process is made of", &[], |schemas| schemas.answer::<session::PlanBody>(), || get(session::plan)),
+    look(
+        "list_processes",
+        "/processes",
+        "This process and those that its config passes requests on to: how each is, its version and config, and what is asked of it",
+        &[],
+        |schemas| schemas.answer::<processes::ProcessesBody>(),
+        || get(processes::list),
+    ),
     look("description", "/openapi.json", "This document", &[], |_| openapi::any_object(), || get(session::description)),
     look(
         "read_config",
@@ -215,6 +224,14 @@ pub(in crate::http) static OPERATIONS: &[Operation] = &[
         &[],
         |schemas| schemas.answer::<SavedText>(),
         || get(config::earlier),
+    ),
+    look(
+        "plan_earlier_config",
+        "/config/history/{digest}/plan",
+        "What going back to a text that the config had would change, and whose work it would strand; its secrets count as they were",
+        &[],
+        |schemas| schemas.answer::<PlanBody>(),
+        || get(config::plan_earlier),
     ),
     deploy(
         "roll_back_config",
@@ -308,6 +325,28 @@ pub(in crate::http) static OPERATIONS: &[Operation] = &[
         "Judge a file, the body, as if it were that of the component, and keep it by its digest if it is good; 32 MiB at most",
         (None, |schemas| schemas.answer::<VersionBody>()),
         || post(components::upload),
+    ),
+    design(
+        "introduce_component",
+        "/components/{name}/new",
+        "Judge a file, the body, as that of a component which the config does not have yet, with nothing granted, and keep it by its digest if it is good; 32 MiB at most",
+        (None, |schemas| schemas.answer::<NewComponentBody>()),
+        || post(components::introduce),
+    ),
+    design(
+        "place_component",
+        "/components/{name}/place",
+        "Write an uploaded version of a component that the config does not have yet where the config can name it; no other file is written over",
+        (Some(|schemas| schemas.request::<PlaceBody>()), |schemas| schemas.answer::<PlacedBody>()),
+        || post(components::settle),
+    ),
+    look(
+        "component_template",
+        "/templates/{language}",
+        "The files that a new component begins with, as `millrace new` makes them: in rust, javascript, typescript, python, go or c",
+        &[const { text("name", "What it is called: lower-case letters, digits and single hyphens between them") }],
+        |schemas| schemas.answer::<templates::TemplateBody>(),
+        || get(templates::show),
     ),
     design(
         "try_component",

@@ -68,7 +68,7 @@ pub(super) async fn session(State(serving): State<Serving>, actor: Actor) -> Jso
     })
 }
 
-fn process_name(plan: &Plan) -> String {
+pub(in crate::http) fn process_name(plan: &Plan) -> String {
     plan.source.file_stem().map_or_else(|| "millrace".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 

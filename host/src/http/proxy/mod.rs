@@ -9,6 +9,7 @@
 
 mod headers;
 mod link;
+mod peers;
 mod probe;
 mod upload;
 
@@ -29,6 +30,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::link::Connector;
+pub(super) use self::peers::health_of;
 pub use self::probe::Probe;
 use self::upload::{Bounds, Course};
 use super::body::{Cut, MAX_BODY_TIME};

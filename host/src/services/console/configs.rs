@@ -1,5 +1,6 @@
 //! The config of the process, for those who want to change it: what is wrong with a text, what it changes, and whose work it would strand.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::keeping::Keeping;
+use super::newcomers::NewPlace;
 use crate::plan::{Plan, changes};
 use crate::services::ServiceError;
 use crate::services::operations::{Lack, Names, Stranded};
@@ -39,6 +41,11 @@ pub trait Configs: Send + Sync {
     /// # Errors
     /// It cannot be read.
     fn text(&self) -> std::io::Result<String>;
+    /// Where the file of a component goes that the config does not have yet: as the config says it, and as a path.
+    ///
+    /// # Errors
+    /// The config cannot be read.
+    fn place_of_new(&self, component: &str) -> Result<(String, PathBuf), String>;
     /// A text that was made from what [`Configs::read`] shows, with the secrets that are hidden there.
     ///
     /// # Errors
@@ -204,6 +211,21 @@ impl ConfigDesk {
             detail: format!("the config cannot be read: {error}"),
             retry_after: std::time::Duration::from_secs(5),
         })
+    }
+
+    /// SHA-256 of the text that the process runs, in hex, if it is known.
+    #[must_use]
+    pub fn running_digest(&self) -> Option<String> {
+        self.configs.running_digest()
+    }
+
+    /// Where the file of a component goes that the config does not have yet.
+    ///
+    /// # Errors
+    /// The config cannot be read.
+    pub fn place_of_new(&self, component: &str) -> Result<NewPlace, ServiceError> {
+        let (source, file) = self.configs.place_of_new(component).map_err(ServiceError::Conflict)?;
+        Ok(NewPlace { source, file })
     }
 
     /// The JSON Schema of configs.

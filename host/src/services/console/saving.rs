@@ -120,6 +120,16 @@ impl ConfigDesk {
         Ok(SavedText { saved, text: self.configs.shown(&text) })
     }
 
+    /// What going back to one of them would change, and whose work it would strand: of the text as it was, with its secrets.
+    ///
+    /// # Errors
+    /// There is none with this digest, or the store cannot be read.
+    pub async fn plan_earlier(&self, digest: &str) -> Result<PlanBody, ServiceError> {
+        let found = self.keeping.history.find(digest).map_err(unreadable)?;
+        let (_, text) = found.ok_or_else(|| ServiceError::NotFound { what: format!("config '{digest}'") })?;
+        self.plan_of(&text).await
+    }
+
     /// The text of the file, if it is what the caller has seen.
     fn expected(&self, expected: Option<&str>) -> Result<String, ServiceError> {
         let text = self.configs.text().map_err(unreadable)?;

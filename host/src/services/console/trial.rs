@@ -66,6 +66,9 @@ impl Console {
     /// # Errors
     /// There is no such component, version or instance; neither data nor an instance was given.
     pub async fn try_out(&self, actor: &Actor, name: &str, trial: TrialBody) -> Result<TrialResult, ServiceError> {
+        if !self.parts.runtime.may_try(name) {
+            return Err(ServiceError::NotFound { what: format!("component '{name}'") });
+        }
         let TrialBody { digest, step, data, instance } = trial;
         let (id, data) = match (data, instance) {
             (Some(data), None) => ("trial".to_owned(), data),

@@ -179,3 +179,58 @@ async fn a_rollback_whose_file_cannot_be_written_says_what_serves_and_what_the_n
     assert_eq!(check["status"], "degraded", "{health:#}");
     assert!(check["message"].as_str().unwrap().contains("which the next start takes"), "{check}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_the_config_does_not_have_is_judged_tried_and_put_where_the_config_can_name_it() {
+    let app = TestApp::start("configs/monolith.yaml", &[("OPERATOR_WRITES", "true")]).await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    let begun = designer.get("/operator/templates/rust?name=fraud-check").await;
+    let files = begun.body["files"].as_array().unwrap();
+    let script = files.iter().find(|file| file["path"] == "build.sh").unwrap();
+    assert!(script["script"] == true && script["text"].as_str().unwrap().contains("fraud-check.wasm"), "{script}");
+    let description = designer.get("/operator/openapi.json").await.body;
+    super::described(&description, "get", "/operator/templates/{language}", &begun);
+    assert_eq!(designer.get("/operator/templates/cobol?name=fraud-check").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(designer.get("/operator/templates/go?name=../up").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    let wasm = std::fs::read(built("payment.wasm")).unwrap();
+    let upload = async |name: &str, file: &[u8]| {
+        designer.send_text(Method::POST, &format!("/operator/components/{name}/new"), "application/wasm", file).await
+    };
+    assert_eq!(upload("fraud-check", b"no component").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(upload("payment-processor", &wasm).await.status, StatusCode::CONFLICT, "the config has it");
+    assert_eq!(upload("..%2Fup", &wasm).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(upload("Fraud", &wasm).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let data = json!({"data": {"total": "1.00"}, "digest": "0".repeat(64)});
+    assert_eq!(
+        designer.post("/operator/components/fraud-check/trial", &data).await.status,
+        StatusCode::NOT_FOUND,
+        "nobody has uploaded it"
+    );
+
+    let good = upload("fraud-check", &wasm).await;
+    assert_eq!(good.status, StatusCode::OK, "{good:?}");
+    super::described(&description, "post", "/operator/components/{name}/new", &good);
+    let digest = good.body["digest"].clone();
+    let tried = designer.post("/operator/components/fraud-check/trial", &json!({"data": {"total": "1.00"}, "digest": digest})).await;
+    assert_eq!((tried.status, &tried.body["digest"]), (StatusCode::OK, &digest), "{tried:?}");
+    assert_eq!(designer.get("/operator/components/fraud-check").await.status, StatusCode::NOT_FOUND, "the config does not have it yet");
+
+    let place = json!({"digest": digest, "reason": "orders are to be looked at"});
+    let placed = designer.post("/operator/components/fraud-check/place", &place).await;
+    assert_eq!(placed.status, StatusCode::OK, "{placed:?}");
+    super::described(&description, "post", "/operator/components/{name}/place", &placed);
+    assert_eq!(placed.body["source"], good.body["source"]);
+    let file = app.component("fraud-check.wasm");
+    assert_eq!(std::fs::read(&file).unwrap(), wasm, "{placed:?}");
+    let again = designer.post("/operator/components/fraud-check/place", &place).await;
+    assert_eq!(again.status, StatusCode::OK, "the same file is there: {again:?}");
+
+    std::fs::write(&file, "of somebody else").unwrap();
+    let refused = designer.post("/operator/components/fraud-check/place", &place).await;
+    assert!(refused.status == StatusCode::CONFLICT && refused.body.to_string().contains("there is another file"), "{refused:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"of somebody else", "nothing is written over");
+    let written = app.store.audit.audited_after(0, 100).await.unwrap();
+    let deeds: Vec<&str> = written.iter().map(|row| row.entry.action.as_str()).filter(|action| action.starts_with("components.")).collect();
+    assert_eq!(deeds, ["components.new", "components.trial", "components.place", "components.place", "components.place"]);
+}

@@ -222,11 +222,23 @@ async fn a_secret_of_the_file_is_hidden_and_kept_by_its_place() {
         let told = admin.post(path, &json!({"text": moved})).await.body;
         assert_eq!((&told["valid"], &told["problems"][0]["line"]), (&json!(false), &json!(1)), "{path}: {told}");
     }
+
+    let earlier = saved.body["digest"].as_str().unwrap().to_owned();
+    let without = save(&admin, &text, &earlier).await;
+    assert_eq!(without.status, StatusCode::OK, "{without:?}");
+    let shown = admin.get(&format!("/operator/config/history/{earlier}")).await.body;
+    let by_text = admin.post("/operator/config/plan", &json!({"text": shown["text"]})).await.body;
+    assert_eq!(by_text["valid"], false, "the file has the secret no more: {by_text}");
+    let by_digest = admin.get(&format!("/operator/config/history/{earlier}/plan")).await;
+    assert_eq!((by_digest.status, &by_digest.body["valid"]), (StatusCode::OK, &json!(true)), "{by_digest:?}");
+    assert!(!by_digest.body.to_string().contains("hunter2"), "{by_digest:?}");
+    assert_eq!(admin.get("/operator/config/history/none/plan").await.status, StatusCode::NOT_FOUND);
 }
 
 const SMALL: &str = "modules:\n  - {name: web-server, type: http.server, config: {address: '${LISTEN}', readTimeout: 5s}}\n  - {name: health, type: health.checker}\n  - {name: site, type: static.fileserver, config: {root: site}}\n  - {name: operator-server, type: http.server, config: {address: '${OPERATOR_LISTEN}'}}\n  - {name: operator, type: operator.api, config: {server: operator-server, write: true}}\n";
 
-fn operator_of(process: &Process) -> Client {
+/// At the address for those who run a process.
+pub(super) fn operator_of(process: &Process) -> Client {
     let log = process.log();
     let begin = Instant::now();
     loop {

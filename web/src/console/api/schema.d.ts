@@ -41,6 +41,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operator/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * This process and those that its config passes requests on to: how each is, its version and config, and what is asked of it
+         * @description For the roles support, operator, designer, admin.
+         */
+        get: operations["list_processes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operator/openapi.json": {
         parameters: {
             query?: never;
@@ -117,6 +137,26 @@ export interface paths {
          * @description For the roles support, operator, designer, admin.
          */
         get: operations["earlier_config"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/config/history/{digest}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What going back to a text that the config had would change, and whose work it would strand; its secrets count as they were
+         * @description For the roles support, operator, designer, admin.
+         */
+        get: operations["plan_earlier_config"];
         put?: never;
         post?: never;
         delete?: never;
@@ -465,6 +505,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operator/components/{name}/new": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Judge a file, the body, as that of a component which the config does not have yet, with nothing granted, and keep it by its digest if it is good; 32 MiB at most
+         * @description For the roles designer.
+         */
+        post: operations["introduce_component"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/components/{name}/place": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write an uploaded version of a component that the config does not have yet where the config can name it; no other file is written over
+         * @description For the roles designer.
+         */
+        post: operations["place_component"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/templates/{language}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The files that a new component begins with, as `millrace new` makes them: in rust, javascript, typescript, python, go or c
+         * @description For the roles support, operator, designer, admin.
+         */
+        get: operations["component_template"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operator/components/{name}/trial": {
         parameters: {
             query?: never;
@@ -697,6 +797,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What one process asks of another. */
+        AskedOfProcess: {
+            /** @description Module that asks. */
+            module: string;
+            /** @description Paths of requests that it passes on begin with this, or a component asks for this service. */
+            what: string;
+        };
         /** @description An attempt at a run that failed. */
         Attempt: {
             /** @description Key of its run. */
@@ -1530,6 +1637,26 @@ export interface components {
             /** @description What could not be done, by topic. */
             failed: string[];
         };
+        /** @description A component that the config does not have yet. */
+        NewComponent: {
+            /** @description SHA-256 of its file, in hex. */
+            digest: string;
+            /** @description The name that it describes itself by. */
+            name: string;
+            /** @description What it calls itself. */
+            version: string;
+            /** @description What it says that it does. */
+            summary: string;
+            /**
+             * Format: uint64
+             * @description Bytes of its file.
+             */
+            bytes: number;
+            /** @description It can undo a run that gave no answer. */
+            reversible: boolean;
+            /** @description What the config is to say as its `source`. */
+            source: string;
+        };
         /** @description Something that follows, or that keeps it from following. */
         Next: {
             /** @description `held`, `events`, `running`, `attempt`, `aside`, `timer`, `waits` or `end`. */
@@ -1579,6 +1706,20 @@ export interface components {
             /** @description Why they wait, if that is known and not only because they are new. */
             cause: string | null;
         };
+        /** @description A version that is to be put where the config can name it, and why. */
+        PlaceRequest: {
+            /** @description SHA-256 of the version, in hex. */
+            digest: string;
+            /** @description Why; it is written down with who it was. */
+            reason: string;
+        };
+        /** @description What that came to. */
+        PlaceResult: {
+            /** @description In one sentence. */
+            done: string;
+            /** @description What the config is to say as its `source`. */
+            source: string;
+        };
         /** @description RFC 9457, and `error`, which repeats `detail` for clients that read this. */
         Problem: {
             /** @description Always `about:blank`: the status says what kind of problem it is. */
@@ -1598,6 +1739,34 @@ export interface components {
             errors?: components["schemas"]["WrongField"][];
         } & {
             [key: string]: unknown;
+        };
+        /** @description A process. */
+        Process: {
+            /** @description Name of its config file; null of one that does not tell it. */
+            name: string | null;
+            /** @description Where it is asked; null of this one. */
+            address: string | null;
+            /** @description `healthy`, `degraded` or `unhealthy`; `away` if it does not answer. */
+            health: string;
+            /** @description What is not as it should be, by the part. */
+            problems: {
+                [key: string]: string;
+            };
+            /** @description Version of its program; null of one that does not tell it. */
+            version: string | null;
+            /** @description SHA-256 of the config that it runs, in hex; null of one that does not tell it. */
+            digest: string | null;
+            /** @description Whether that is what its file says; null of others than this one. */
+            runsFile: boolean | null;
+            /** @description Names of its modules; null of others than this one, which do not tell them. */
+            modules: string[] | null;
+            /** @description What is asked of it: which module of this process does so, and for what. */
+            asked: components["schemas"]["AskedOfProcess"][];
+        };
+        /** @description The processes of an installation. */
+        Processes: {
+            /** @description This one first, then those that it asks, by their address. */
+            items: components["schemas"]["Process"][];
         };
         /** @description An attempt that can be made again. */
         Recording: {
@@ -1927,6 +2096,24 @@ export interface components {
             /** @description The component after it. */
             component: components["schemas"]["Component"];
         };
+        /** @description The files of a new component, as `millrace new` makes them. */
+        Template: {
+            /** @description What it is called. */
+            name: string;
+            /** @description Its language. */
+            language: string;
+            /** @description By path. */
+            files: components["schemas"]["TemplateFile"][];
+        };
+        /** @description A file of a new component. */
+        TemplateFile: {
+            /** @description Its path in the folder, with slashes. */
+            path: string;
+            /** @description What is in it. */
+            text: string;
+            /** @description It is a script that can be run. */
+            script: boolean;
+        };
         /** @description A timer that runs. */
         Timer: {
             /** @description Transition that it fires. */
@@ -2148,6 +2335,93 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunningPlan"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_processes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Processes"];
                 };
             };
             /** @description The request is not well-formed */
@@ -2638,6 +2912,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SavedConfigText"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_earlier_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the list */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigPlan"];
                 };
             };
             /** @description The request is not well-formed */
@@ -4559,6 +4923,337 @@ export interface operations {
             };
             /** @description The body is not application/json */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    introduce_component: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the list */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewComponent"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    place_component: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the list */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaceRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaceResult"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    component_template: {
+        parameters: {
+            query?: {
+                /** @description What it is called: lower-case letters, digits and single hyphens between them */
+                name?: string;
+            };
+            header?: never;
+            path: {
+                /** @description From the list */
+                language: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

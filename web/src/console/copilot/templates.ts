@@ -3,7 +3,7 @@ import { addModule, addRoute, type Change, change, setValue } from '../commands.
 import { connect } from '../connect.ts'
 import { Refusal } from '../edits.ts'
 import { type Model, machineNamed, moduleNamed } from '../lens.ts'
-import { addMachine, addState, addTransition, dropComponent } from '../machineCommands.ts'
+import { addMachine, addState, addTransition, type Drop, dropComponent } from '../machineCommands.ts'
 import type { Machine, Transition } from '../machines.ts'
 import type { Module } from '../modules.ts'
 import { stem } from '../moduleTypes.ts'
@@ -63,6 +63,8 @@ export interface NewStep {
   to: string
   /** Where a rejection leads; the state for failures if not given. */
   otherwise?: string | undefined
+  /** The component that it runs, where that is known already: its name, with the settings of one that is new. */
+  component?: Drop['component']
 }
 
 /** Name of the component that such a step runs, and whether it is there already. */
@@ -84,18 +86,23 @@ export function sourceFor(model: Model, name: string): string {
   return source?.includes('/') ? source.replace(/[^/]+$/, `${name}.wasm`) : `./components/${name}.wasm`
 }
 
+function componentOf(model: Model, words: string): Drop['component'] {
+  const { name, isThere } = componentFor(model, words)
+  return isThere ? name : { name, config: { source: sourceFor(model, name) } }
+}
+
 /** A state of its own in which a component is asked, on the way from one state to another. */
-export function stepBetween(model: Model, { name, from, to, otherwise }: NewStep): Change {
+export function stepBetween(model: Model, { name, from, to, otherwise, component: given }: NewStep): Change {
   const { machine, transition } = between(model, from, to)
-  const found = componentFor(model, name)
-  const component = found.isThere ? found.name : { name: found.name, config: { source: sourceFor(model, found.name) } }
+  const component = given ?? componentOf(model, name)
+  const called = typeof component === 'string' ? component : component.name
   const label = `Add ${name} between ${from} and ${to}`
   const compensate = otherwise ? { compensate: { to: otherwise } } : {}
   if (isAutomatic(transition)) {
     const made = dropComponent(model, { workflow: machine.name, state: from, component, ...compensate })
     return { ...made, label }
   }
-  const word = stem(found.name)
+  const word = stem(called)
   const waiting = free(
     `checking_${word}`,
     machine.states.map((state) => state.name),
@@ -107,7 +114,7 @@ export function stepBetween(model: Model, { name, from, to, otherwise }: NewStep
         workflow: machine.name,
         name: waiting,
         after: from,
-        ...described(machine, `Waiting for ${found.name}`),
+        ...described(machine, `Waiting for ${called}`),
       }),
     (now) => setValue(now, [...pathOf(now, machine.name, transition.name), 'toState'], waiting),
     (now) => handOver(now, machine.name, transition.name, passed),

@@ -26,6 +26,9 @@ import { Toolbar } from './Toolbar.tsx'
 import { Views } from './Views.tsx'
 import { type Side, useView, view } from './view.ts'
 
+const Components = lazy(() => import('./components/Components.tsx'))
+const CreateDialog = lazy(() => import('./components/CreateDialog.tsx'))
+const ProcessesView = lazy(() => import('./processes/ProcessesView.tsx'))
 const Copilot = lazy(() => import('./copilot/Copilot.tsx'))
 const TextPanel = lazy(() => import('./TextPanel.tsx'))
 const SaveDialog = lazy(() => import('./save/SaveDialog.tsx'))
@@ -40,9 +43,17 @@ function begin(): void {
   void loadSchema().then(takeSchema)
 }
 
-/** `machine`: the workflow whose machine is drawn instead of the modules. */
-export default function EditorPage({ machine }: { machine?: string | undefined }) {
-  const { side, text, copilot, problems, help, saving } = useView()
+interface Props {
+  /** The workflow whose machine is drawn instead of the modules. */
+  machine?: string | undefined
+  /** Whoever comes wants a new component. */
+  isCreating?: boolean
+  /** The processes are drawn instead. */
+  hasProcesses?: boolean
+}
+
+export default function EditorPage({ machine, isCreating = false, hasProcesses = false }: Props) {
+  const { side, text, copilot, components, creating, problems, help, saving } = useView()
   const [asked, setAsked] = useState<Asked | null>(null)
   const [wanted, setWanted] = useState<Wanted | null>(null)
   const nextProblem = useNextProblem()
@@ -50,8 +61,11 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
   useEffect(() => {
     document.title = 'Workflow editor · Millrace'
     // A question is over when its page is left.
-    return () => view({ saving: false, help: false })
+    return () => view({ saving: false, creating: false, help: false })
   }, [])
+  useEffect(() => {
+    if (isCreating) view({ creating: true })
+  }, [isCreating])
   useHostsWord()
   useRefusals()
   const drawn = useModel().machines.find(({ name }) => name === machine)
@@ -81,7 +95,7 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
         id="editor-body"
         role="tabpanel"
         aria-label="Config"
-        data-text={text || copilot || undefined}
+        data-text={text || copilot || components || undefined}
       >
         <aside className="editor-side" id="panel-side" tabIndex={-1} aria-label="Modules and outline">
           <Sides side={side} />
@@ -92,14 +106,10 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
           )}
         </aside>
         <section className="editor-canvas" id="panel-canvas" tabIndex={-1} aria-label="Drawing">
-          <Views machine={machine} />
+          <Views machine={machine} hasProcesses={hasProcesses} />
           <div className="editor-drawing">
             <Banner />
-            {machine === undefined ? (
-              <Canvas onConnect={connect} />
-            ) : (
-              <MachineView workflow={machine} onAsk={setAsked} />
-            )}
+            {drawingOf({ machine, hasProcesses, connect, onAsk: setAsked })}
             <OfferBar />
           </div>
         </section>
@@ -114,6 +124,13 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
           <section className="editor-text" aria-label="Copilot">
             <Suspense fallback={<p className="editor-wait">The copilot is on its way…</p>}>
               <Copilot />
+            </Suspense>
+          </section>
+        )}
+        {components && (
+          <section className="editor-text" aria-label="Components of the config">
+            <Suspense fallback={<p className="editor-wait">The components are on their way…</p>}>
+              <Components />
             </Suspense>
           </section>
         )}
@@ -134,9 +151,32 @@ export default function EditorPage({ machine }: { machine?: string | undefined }
           <SaveDialog />
         </Suspense>
       )}
+      {creating && (
+        <Suspense fallback={null}>
+          <CreateDialog />
+        </Suspense>
+      )}
       {help && <Help onClose={() => view({ help: false })} />}
     </div>
   )
+}
+
+interface Drawn {
+  machine: string | undefined
+  hasProcesses: boolean
+  connect: (from: string, to: string) => void
+  onAsk: (asked: Asked) => void
+}
+
+function drawingOf({ machine, hasProcesses, connect, onAsk }: Drawn) {
+  if (hasProcesses) {
+    return (
+      <Suspense fallback={<p className="editor-wait">The processes are on their way…</p>}>
+        <ProcessesView />
+      </Suspense>
+    )
+  }
+  return machine === undefined ? <Canvas onConnect={connect} /> : <MachineView workflow={machine} onAsk={onAsk} />
 }
 
 function leavingSelection(machine: Machine): Asked {

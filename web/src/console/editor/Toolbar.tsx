@@ -1,19 +1,23 @@
 /** What can be done with the config as a whole. */
 import './Toolbar.css'
 import { type ReactNode, useRef } from 'react'
+import { navigate, usePath } from '../../shared/router'
 import { exportFile, importFile, judge, loadFromServer, save } from './actions.ts'
 import { clear, redo, undo, useModel, useShown } from './documents.ts'
 import { lookAtAll } from './places.ts'
 import { useHost, useProblems } from './problems.ts'
 import { toggle, useView, view } from './view.ts'
 
+const PROCESSES = '/processes'
+
 export function Toolbar() {
   const { text, undoLabel, redoLabel } = useShown()
   const { modules } = useModel()
-  const { isGrouped, text: hasText, copilot, problems: hasProblems } = useView()
+  const { isGrouped, text: hasText, copilot, components, problems: hasProblems } = useView()
   const { problems } = useProblems()
   const host = useHost()
   const isEmpty = text.trim() === ''
+  const hasProcesses = usePath() === PROCESSES
   return (
     <div className="toolbar" role="toolbar" aria-label="Workflow">
       <Group label="File">
@@ -41,8 +45,14 @@ export function Toolbar() {
         <Tool onClick={() => toggle('copilot')} pressed={copilot} title="Alt+5" className="tool tool-copilot">
           AI Copilot
         </Tool>
+        <Tool onClick={() => toggle('components')} pressed={components} className="tool tool-components">
+          Components
+        </Tool>
       </Group>
       <Group label="View">
+        <Tool pressed={hasProcesses} onClick={() => navigate(hasProcesses ? '/' : PROCESSES)}>
+          Container View
+        </Tool>
         <Tool pressed={isGrouped} onClick={group}>
           Auto-group
         </Tool>

@@ -1,16 +1,16 @@
-/** What is drawn: the modules of the config, or one of its machines. */
+/** What is drawn: the modules of the config, one of its machines, or the processes of the installation. */
 import './Views.css'
 import { Link } from '../../shared/router'
 import { useModel } from './documents.ts'
 import { machinePath } from './machine/address.ts'
 
-export function Views({ machine }: { machine: string | undefined }) {
+export function Views({ machine, hasProcesses }: { machine: string | undefined; hasProcesses: boolean }) {
   const { machines } = useModel()
-  if (machines.length === 0 && machine === undefined) return null
+  if (machines.length === 0 && machine === undefined && !hasProcesses) return null
   const names = machines.map(({ name }) => name).filter(Boolean)
   return (
     <nav className="drawings" aria-label="Drawings">
-      <Link to="/" aria-current={machine === undefined ? 'page' : undefined}>
+      <Link to="/" aria-current={machine === undefined && !hasProcesses ? 'page' : undefined}>
         Modules
       </Link>
       {names.map((name) => (
@@ -18,6 +18,9 @@ export function Views({ machine }: { machine: string | undefined }) {
           {name}
         </Link>
       ))}
+      <Link to="/processes" aria-current={hasProcesses ? 'page' : undefined}>
+        Processes
+      </Link>
     </nav>
   )
 }

@@ -60,6 +60,9 @@ function panels({ nextProblem }: Gestures): Wanted[] {
   return [
     { group, label: 'Text', run: () => toggle('text') },
     { group, label: 'AI Copilot: explain, mend, suggest', keys: 'Alt+5', run: () => view({ copilot: true }) },
+    { group, label: 'Container View: the processes and their modules', run: () => navigate('/processes') },
+    { group, label: 'Components', run: () => view({ components: true }) },
+    { group, label: 'Create Component: a new one, from its files to the config', run: () => view({ creating: true }) },
     { group, label: 'Problems', run: () => toggle('problems') },
     { group, label: 'Next problem', keys: 'F8', run: nextProblem },
     { group, label: 'Outline', run: () => view({ side: 'outline' }) },

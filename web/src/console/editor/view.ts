@@ -6,8 +6,12 @@ export type Side = 'modules' | 'outline'
 interface View {
   side: Side
   text: boolean
-  /** In the place of the text: there is room for one of them. */
+  /** In the place of the text. */
   copilot: boolean
+  /** In that place too. */
+  components: boolean
+  /** The dialog that begins a component. */
+  creating: boolean
   problems: boolean
   isGrouped: boolean
   help: boolean
@@ -15,12 +19,17 @@ interface View {
   saving: boolean
 }
 
+/** There is room for one of them beside the drawing. */
+const BESIDE = ['text', 'copilot', 'components'] as const
+
 const KEY = 'millrace-editor-view'
 
 export const useView = create<View>(() => ({
   side: 'modules',
   text: false,
   copilot: false,
+  components: false,
+  creating: false,
   problems: false,
   isGrouped: false,
   help: false,
@@ -39,8 +48,9 @@ function kept(): Partial<View> {
 
 /** Shows or hides panels. */
 export function view(change: Partial<View>): void {
-  const other = change.copilot ? { text: false } : change.text ? { copilot: false } : {}
-  useView.setState({ ...other, ...change })
+  const taken = BESIDE.find((panel) => change[panel])
+  const others = taken ? Object.fromEntries(BESIDE.map((panel) => [panel, panel === taken])) : {}
+  useView.setState({ ...others, ...change })
   const { side, text } = useView.getState()
   try {
     localStorage.setItem(KEY, JSON.stringify({ side, text }))
@@ -49,6 +59,6 @@ export function view(change: Partial<View>): void {
   }
 }
 
-export function toggle(panel: 'text' | 'copilot' | 'problems' | 'isGrouped' | 'help'): void {
+export function toggle(panel: 'text' | 'copilot' | 'components' | 'problems' | 'isGrouped' | 'help'): void {
   view({ [panel]: !useView.getState()[panel] })
 }

@@ -22,6 +22,9 @@ export type Letter = Schemas['LetterBody']
 export type Component = Schemas['Component']
 export type ComponentDetail = Schemas['ComponentDetail']
 export type Version = Schemas['ComponentVersion']
+export type Process = Schemas['Process']
+export type Template = Schemas['Template']
+export type NewComponent = Schemas['NewComponent']
 export type Trial = Schemas['TrialRequest']
 export type TrialResult = Schemas['TrialResult']
 export type Comparison = Schemas['CompareResult']
@@ -159,6 +162,30 @@ export async function change(
 ): Promise<Schemas['SwapResult']> {
   return (await call<Schemas['SwapResult']>(at('components', name, how), { method: 'POST', body, isUnhurried: true }))
     .data
+}
+
+/** The files that a new component begins with, as `millrace new` makes them. */
+export async function template(language: string, name: string, signal: AbortSignal | null): Promise<Template> {
+  return (await call<Template>(at('templates', language), { query: { name }, signal })).data
+}
+
+/** A component that the config does not have yet: judged and kept, and nothing else. */
+export async function introduce(name: string, file: File): Promise<NewComponent> {
+  const headers = { 'Content-Type': 'application/wasm' }
+  const ask = { method: 'POST', body: file, headers, isUnhurried: true } as const
+  return (await call<NewComponent>(at('components', name, 'new'), ask)).data
+}
+
+/** Its file, put where the config can name it. */
+export async function place(name: string, body: Schemas['PlaceRequest']): Promise<Schemas['PlaceResult']> {
+  return (
+    await call<Schemas['PlaceResult']>(at('components', name, 'place'), { method: 'POST', body, isUnhurried: true })
+  ).data
+}
+
+/** The process behind the page, and those that it asks. */
+export async function processes(signal: AbortSignal | null): Promise<Process[]> {
+  return (await call<Schemas['Processes']>(at('processes'), { signal })).data.items
 }
 
 /** The same jobs on the version that serves and on another one. */

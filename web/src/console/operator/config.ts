@@ -67,6 +67,12 @@ export interface Theirs {
   reason: string | null
 }
 
+/** What going back to it would change: of the text as it was, whose secrets no page is told. */
+export async function planEarlier(digest: string, signal: AbortSignal | null = null): Promise<Plan> {
+  const path = `${PATH}/history/${encodeURIComponent(digest)}/plan`
+  return (await call<Plan>(path, { signal, isUnhurried: true })).data
+}
+
 /** What a refused save tells of the config that is in its way; `null` if it was refused for something else. */
 export function theirsOf(error: unknown): Theirs | null {
   if (!(error instanceof ApiError) || error.problem.code !== 'config_changed') return null

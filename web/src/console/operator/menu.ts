@@ -13,7 +13,7 @@ export const MENU: readonly Way[] = [
 
 /** The entry that a path lies below. The machine of a workflow is drawn by the editor. */
 export function entryOf(path: string): Way | undefined {
-  if (path.startsWith('/machine/')) return MENU[0]
+  if (path.startsWith('/machine/') || path === '/create' || path === '/processes') return MENU[0]
   return MENU.find((entry) => path === entry.path || (entry.path !== '/' && path.startsWith(`${entry.path}/`)))
 }
 

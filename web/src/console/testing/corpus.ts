@@ -27,6 +27,11 @@ export function repositoryFile(path: string): string {
   return readFileSync(join(repository, path), 'utf8')
 }
 
+/** Names of what is in a folder of this repository. */
+export function repositoryFolder(path: string): string[] {
+  return readdirSync(join(repository, path))
+}
+
 /** The same text as other editors would leave it. */
 export function variants(text: string): [string, string][] {
   const windows = text.replaceAll(/\r?\n/g, '\r\n')

@@ -97,6 +97,11 @@ export default function ComponentsPage() {
           empty={<p>This process runs no components.</p>}
         />
       )}
+      <p>
+        <Link to="/create" className="button button-quiet">
+          Create Component
+        </Link>
+      </p>
       <CommandLine label="The same in a terminal" command={command('components', 'list')} />
     </div>
   )

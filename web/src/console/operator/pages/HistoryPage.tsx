@@ -87,9 +87,7 @@ function Version({ digest, current }: { digest: string; current: string | undefi
   const then = useAnswer(`${KEY}/${digest}`, (signal) => config.earlier(digest, signal))
   const now = useAnswer(`console/config ${current ?? ''}`, (signal) => config.read(signal))
   const text = then.data?.text
-  const plan = useAnswer(`${KEY}/plan ${digest} ${current ?? ''} ${text?.length ?? 0}`, async (signal) =>
-    text === undefined ? null : config.plan(text, signal),
-  )
+  const plan = useAnswer(`${KEY}/plan ${digest} ${current ?? ''}`, (signal) => config.planEarlier(digest, signal))
   const may = useMay('deploy')
   const error = then.error ?? now.error
   const canGoBack = plan.data?.valid === true && plan.data.stranded.length === 0

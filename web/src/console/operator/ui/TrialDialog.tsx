@@ -72,7 +72,8 @@ export function TrialDialog({ name, version, onClose }: Props) {
   )
 }
 
-function Outcome({ result: { outcome, reason, code, results, seconds, limit } }: { result: api.TrialResult }) {
+/** What a trial came to. */
+export function Outcome({ result: { outcome, reason, code, results, seconds, limit } }: { result: api.TrialResult }) {
   return (
     <Facts
       facts={[
@@ -91,7 +92,8 @@ function Outcome({ result: { outcome, reason, code, results, seconds, limit } }:
   )
 }
 
-function parsed(text: string): Record<string, unknown> {
+/** A JSON object that somebody has written; nothing is an empty one. */
+export function parsed(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text || '{}')
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>

@@ -26,19 +26,42 @@ function sorted(files: readonly File[]): Chosen | undefined {
   return file && { file, signature: files.find(isSignature) }
 }
 
-export function Upload({ name, onUploaded }: { name: string; onUploaded: () => void }) {
+interface Props {
+  /** Judges and keeps a file, with its signature if that was chosen with it. */
+  send: (file: File, signature: string | undefined) => Promise<api.Version>
+  action?: string
+  /** What is there then. */
+  said?: string
+  /** The command that does the same. */
+  words: readonly string[]
+  onUploaded: (version: api.Version) => void
+}
+
+/** Another version of a component that the config has. */
+export function UploadVersion({ name, onUploaded }: { name: string; onUploaded: () => void }) {
+  return (
+    <Upload
+      send={(file, signature) => api.upload(name, file, signature)}
+      words={['components', 'upload', name, 'new.wasm']}
+      onUploaded={onUploaded}
+    />
+  )
+}
+
+export function Upload(props: Props) {
+  const { send, action = 'Upload a version…', said = 'It does not serve yet.', words, onUploaded } = props
   const input = useRef<HTMLInputElement>(null)
   const [isOver, setOver] = useState(false)
   const [good, setGood] = useState<api.Version>()
   const uploading = useAction(
     async ({ file, signature }: Chosen) => {
       if (file.size > MOST_BYTES) throw new ApiError('invalid', `${file.name} has more than 32 MiB`)
-      return api.upload(name, file, (await signature?.text())?.trim())
+      return send(file, (await signature?.text())?.trim())
     },
     {
       onSuccess: (version) => {
         setGood(version)
-        onUploaded()
+        onUploaded(version)
       },
     },
   )
@@ -84,15 +107,15 @@ export function Upload({ name, onUploaded }: { name: string; onUploaded: () => v
           onClick={() => uploading.isPending || input.current?.click()}
         >
           <Sign name="upload" />
-          {uploading.isPending ? 'It is judged…' : 'Upload a version…'}
+          {uploading.isPending ? 'It is judged…' : action}
         </button>
         <span>or drag a .wasm file here, with its .sig file if it is signed</span>
       </div>
       <p role="status" className="upload-said">
-        {good && `${good.name} ${good.version} (${short(good.digest)}) is good and kept. It does not serve yet.`}
+        {good && `${good.name} ${good.version} (${short(good.digest)}) is good and kept. ${said}`}
       </p>
       {uploading.error !== undefined && <FormError>{explain(uploading.error)}</FormError>}
-      <CommandLine label="In a terminal" command={command('components', 'upload', name, 'new.wasm')} />
+      <CommandLine label="In a terminal" command={command(...words)} />
     </div>
   )
 }

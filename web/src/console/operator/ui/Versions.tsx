@@ -14,7 +14,7 @@ import { CompareDialog } from './CompareDialog'
 import { DeedDialog } from './DeedDialog'
 import { Refused } from './Refused'
 import { TrialDialog } from './TrialDialog'
-import { Upload } from './Upload'
+import { UploadVersion } from './Upload'
 
 /** What is asked about before it is done. */
 interface Asked {
@@ -91,7 +91,7 @@ export function Versions({ component, onChanged }: Props) {
         keyOf={(one) => one.digest}
         empty={<p>None is ready.</p>}
       />
-      {may && <Upload name={name} onUploaded={onChanged} />}
+      {may && <UploadVersion name={name} onUploaded={onChanged} />}
       {asked?.what === 'trial' && <TrialDialog name={name} version={asked.version} onClose={close} />}
       {asked?.what === 'compare' && <CompareDialog name={name} version={asked.version} onClose={close} />}
       {asked?.what === 'canary' && <CanaryDialog name={name} version={asked.version} onDone={done} onClose={close} />}

@@ -1,37 +1,38 @@
 //! The files of the templates, as they are in `authoring/templates/`. A test says so.
 
 /// A file: its path in its folder, and its text.
-pub type File = (&'static str, &'static str);
+type Written = (&'static str, &'static str);
 
 macro_rules! files {
     ($folder:literal: $($path:literal),+ $(,)?) => {
-        &[$(($path, include_str!(concat!("../../../../authoring/templates/", $folder, "/", $path)))),+]
+        &[$(($path, include_str!(concat!("../../../authoring/templates/", $folder, "/", $path)))),+]
     };
 }
 
 /// Of every language.
-pub const COMMON: &[File] = files!("common": "job.json");
+pub(super) const COMMON: &[Written] = files!("common": "job.json");
 /// C.
-pub const C: &[File] =
+pub(super) const C: &[Written] =
     files!("c": "README.md", "build.sh", "gitignore", "requirements.txt", "rule.c", "rule.h", "rule_test.c", "step.c", "test.sh");
 /// Go.
-pub const GO: &[File] = files!("go": "README.md", "build.sh", "export_wit_world/step.go", "gitignore", "go.mod.in", "main.go", "rule/rule.go", "rule/rule_test.go", "test.sh");
+pub(super) const GO: &[Written] = files!("go": "README.md", "build.sh", "export_wit_world/step.go", "gitignore", "go.mod.in", "main.go", "rule/rule.go", "rule/rule_test.go", "test.sh");
 /// JavaScript.
-pub const JAVASCRIPT: &[File] =
+pub(super) const JAVASCRIPT: &[Written] =
     files!("javascript": "README.md", "build.sh", "gitignore", "package.json", "src/rule.js", "src/rule.test.js", "src/step.js", "test.sh");
 /// Python.
-pub const PYTHON: &[File] =
+pub(super) const PYTHON: &[Written] =
     files!("python": "README.md", "app.py", "build.sh", "gitignore", "requirements.txt", "rule.py", "test.sh", "test_rule.py");
 /// Rust.
-pub const RUST: &[File] = files!("rust": "Cargo.toml.in", "README.md", "build.sh", "gitignore", "src/lib.rs", "src/rule.rs", "test.sh");
+pub(super) const RUST: &[Written] =
+    files!("rust": "Cargo.toml.in", "README.md", "build.sh", "gitignore", "src/lib.rs", "src/rule.rs", "test.sh");
 /// TypeScript.
-pub const TYPESCRIPT: &[File] = files!("typescript": "README.md", "build.sh", "gitignore", "package.json", "src/millrace.d.ts", "src/rule.test.ts", "src/rule.ts", "src/step.ts", "test.sh", "tsconfig.json");
+pub(super) const TYPESCRIPT: &[Written] = files!("typescript": "README.md", "build.sh", "gitignore", "package.json", "src/millrace.d.ts", "src/rule.test.ts", "src/rule.ts", "src/step.ts", "test.sh", "tsconfig.json");
 
 /// What bindings for Go need beside themselves: the module `go.bytecodealliance.org/pkg`.
-pub const GO_PACKAGES: &[File] = &[
-    ("go.mod", include_str!("../../../../authoring/go/go.mod")),
-    ("wit/runtime/runtime.go", include_str!("../../../../authoring/go/runtime/runtime.go")),
-    ("wit/types/types.go", include_str!("../../../../authoring/go/types/types.go")),
+pub const GO_PACKAGES: &[Written] = &[
+    ("go.mod", include_str!("../../../authoring/go/go.mod")),
+    ("wit/runtime/runtime.go", include_str!("../../../authoring/go/runtime/runtime.go")),
+    ("wit/types/types.go", include_str!("../../../authoring/go/types/types.go")),
 ];
 
 #[cfg(test)]
