@@ -1654,6 +1654,8 @@ export interface components {
             bytes: number;
             /** @description It can undo a run that gave no answer. */
             reversible: boolean;
+            /** @description It serves or has served since the start of the process. Another one was only uploaded. */
+            served: boolean;
             /** @description What the config is to say as its `source`. */
             source: string;
         };
