@@ -41,6 +41,42 @@ impl Keys {
     }
 }
 
+/// What is written after the resource `$1`: rows of history, runs, events and timers, each from arrays of their columns. Answers the numbers and keys
+/// of those that were not there before.
+const FOLLOWS: &str = "WITH
+             moves AS (
+                 INSERT INTO history (resource, seq, from_state, to_state, transition, at, cause, component, digest, attempt, reason, changes)
+                 SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[],
+                                          $10::bigint[], $11::text[], $12::text[])
+                 ON CONFLICT DO NOTHING RETURNING seq
+             ),
+             begun AS (
+                 INSERT INTO step_runs (key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state,
+                                        to_state, status, owner, fence, crashes, due_at, written_at, last_error, workflow, input, traceparent)
+                 SELECT key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state, status,
+                        owner, fence, crashes, due_at, $13, last_error, workflow, input, traceparent
+                 FROM unnest($14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::bigint[], $21::bigint[],
+                             $22::text[], $23::text[], $24::text[], $25::text[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[],
+                             $30::text[], $31::text[], $32::text[], $33::text[])
+                      WITH ORDINALITY AS new (key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state,
+                                              to_state, status, owner, fence, crashes, due_at, last_error, workflow, input, traceparent, place)
+                 ORDER BY place
+                 ON CONFLICT DO NOTHING RETURNING key
+             ),
+             told AS (
+                 INSERT INTO outbox (position, written_at, seq, topic, key, event_id, traceparent, payload)
+                 SELECT position, $13, seq, topic, key, event_id, traceparent, payload
+                 FROM unnest($34::bigint[], $35::bigint[], $36::text[], $37::text[], $38::text[], $39::text[], $40::text[])
+                      AS new (position, seq, topic, key, event_id, traceparent, payload)
+             ),
+             waiting AS (INSERT INTO unpublished (position) SELECT * FROM unnest($34::bigint[])),
+             past AS (DELETE FROM timers WHERE $44 AND resource = $1 AND transition <> ALL ($41::text[])),
+             started AS (
+                 INSERT INTO timers (resource, transition, version, due_at) SELECT $1, * FROM unnest($41::text[], $42::bigint[], $43::bigint[])
+                 ON CONFLICT (resource, transition) DO UPDATE SET version = excluded.version, due_at = excluded.due_at
+             )
+             SELECT coalesce((SELECT array_agg(seq) FROM moves), '{}'), coalesce((SELECT array_agg(key) FROM begun), '{}')";
+
 /// The number of a resource, by which its rows belong to it, and when it was created.
 #[derive(Clone, Copy)]
 struct Written {
@@ -220,40 +256,7 @@ impl Prepared {
         let first = writing.tail.position + 1;
         let positions: Vec<i64> = (first..).take(outbox.len()).collect();
         let changes = (!changes.is_empty() && !history.is_empty()).then(|| changes::to_text(changes));
-        let follows = "WITH
-             moves AS (
-                 INSERT INTO history (resource, seq, from_state, to_state, transition, at, cause, component, digest, attempt, reason, changes)
-                 SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-                                          $10::bigint[], $11::text[], $12::text[])
-                 ON CONFLICT DO NOTHING RETURNING seq
-             ),
-             begun AS (
-                 INSERT INTO step_runs (key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state,
-                                        to_state, status, owner, fence, crashes, due_at, written_at, last_error, workflow, input, traceparent)
-                 SELECT key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state, to_state, status,
-                        owner, fence, crashes, due_at, $13, last_error, workflow, input, traceparent
-                 FROM unnest($14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::bigint[], $21::bigint[],
-                             $22::text[], $23::text[], $24::text[], $25::text[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[],
-                             $30::text[], $31::text[], $32::text[], $33::text[])
-                      WITH ORDINALITY AS new (key, resource_kind, resource_id, kind, name, component, visit, attempt, transition, from_state,
-                                              to_state, status, owner, fence, crashes, due_at, last_error, workflow, input, traceparent, place)
-                 ORDER BY place
-                 ON CONFLICT DO NOTHING RETURNING key
-             ),
-             told AS (
-                 INSERT INTO outbox (position, written_at, seq, topic, key, event_id, traceparent, payload)
-                 SELECT position, $13, seq, topic, key, event_id, traceparent, payload
-                 FROM unnest($34::bigint[], $35::bigint[], $36::text[], $37::text[], $38::text[], $39::text[], $40::text[])
-                      AS new (position, seq, topic, key, event_id, traceparent, payload)
-             ),
-             waiting AS (INSERT INTO unpublished (position) SELECT * FROM unnest($34::bigint[])),
-             past AS (DELETE FROM timers WHERE $44 AND resource = $1 AND transition <> ALL ($41::text[])),
-             started AS (
-                 INSERT INTO timers (resource, transition, version, due_at) SELECT $1, * FROM unnest($41::text[], $42::bigint[], $43::bigint[])
-                 ON CONFLICT (resource, transition) DO UPDATE SET version = excluded.version, due_at = excluded.due_at
-             )
-             SELECT coalesce((SELECT array_agg(seq) FROM moves), '{}'), coalesce((SELECT array_agg(key) FROM begun), '{}')";
-        let statement = sql!(follows, written.map(|written| written.pk))
+        let statement = sql!(FOLLOWS, written.map(|written| written.pk))
             .bind(history.iter().map(|row| int(row.seq)).collect::<Vec<_>>())
             .bind(history.iter().map(|row| row.from.as_str()).collect::<Vec<_>>())
             .bind(history.iter().map(|row| row.to.as_str()).collect::<Vec<_>>())
