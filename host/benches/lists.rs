@@ -39,7 +39,10 @@ fn main() -> anyhow::Result<()> {
 async fn measure(many: u64) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     let folder = tempfile::tempdir()?;
-    let store = open(&Database { path: folder.path().join("lists.db"), readers: 2, keys: vec![found_by()] }, Clock::system())?;
+    let store = open(
+        &Database { place: millrace::store::Place::File(folder.path().join("lists.db")), readers: 2, keys: vec![found_by()] },
+        Clock::system(),
+    )?;
     let began = Instant::now();
     for first in (0..many).step_by(TOGETHER as usize) {
         let commits = (first..many.min(first + TOGETHER)).map(placed).collect();

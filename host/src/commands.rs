@@ -301,6 +301,12 @@ struct Placed {
 fn place_of_database(config: &Path, missing: &str) -> anyhow::Result<Option<Placed>> {
     let Some(plan) = plan_for_repair(config)? else { return Ok(None) };
     let database = plan.database.with_context(|| format!("{} has no database, so {missing}", config.display()))?;
+    if let Some(server) = &database.server {
+        bail!(
+            "the database of {} is on the server {server}, and this command is about a file of SQLite. Copies are made and put back with the server's              own tools, pg_dump and pg_restore; what else has to be looked at or put right is asked of the running process: the operator API, and              the pages at /operate",
+            config.display()
+        );
+    }
     Ok(Some(Placed { database: database.path, is_given: plan.is_database_placed }))
 }
 

@@ -316,6 +316,29 @@ fn a_question_mark_within_the_path_of_a_database_is_refused() {
 }
 
 #[test]
+fn a_database_of_a_server_is_named_by_its_dsn_and_a_password_is_told_nowhere() {
+    let stage = Stage::new();
+    let report = |settings: &str| {
+        let store = "  - {name: persistence, type: persistence.store, config: {database: db}}\n";
+        let modules = format!("modules:\n  - {{name: db, type: database.workflow, config: {{{settings}}}}}\n{store}");
+        stage.check("db.yaml", &modules).report.lines()
+    };
+    for good in ["postgres://millrace:hunter2@db:5432/orders?sslmode=verify-full", "postgresql:///orders?host=/run/postgresql"] {
+        let told = report(&format!("driver: postgres, dsn: '{good}', maxOpenConns: 16"));
+        assert!(!told.contains("'db'"), "{good}: {told}");
+    }
+    for bad in ["./data/a.db", "mysql://millrace:hunter2@db/orders", "postgres://millrace:hunter2@db:port/orders"] {
+        let told = report(&format!("driver: postgres, dsn: '{bad}'"));
+        assert!(told.contains("error: module 'db': it does not say where a database of PostgreSQL is"), "{bad}: {told}");
+        assert!(!told.contains("PostgreSQL is: postgres") && told.contains("DATABASE_URL"), "{told}");
+    }
+    let told = report("dsn: 'postgres://millrace@db/orders'");
+    assert!(told.contains("`driver` is sqlite") && told.contains("write driver: postgres beside it"), "{told}");
+    let told = report("driver: postgres, dsn: 'postgres://millrace@db/orders', createIfMissing: true");
+    assert!(told.contains("it is for a file of SQLite"), "{told}");
+}
+
+#[test]
 fn what_a_component_is_expected_to_be_is_a_name_or_a_sha256() {
     let stage = Stage::new();
     let config = |expect: &str| {

@@ -411,7 +411,7 @@ fn check_component(engine: &Dependencies, name: &str) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{self, Commit, Database, OutboxRow, Store, StoreError};
+    use crate::store::{self, Commit, OutboxRow, Store, StoreError};
 
     struct TestEnv {
         _folder: tempfile::TempDir,
@@ -424,9 +424,8 @@ mod tests {
     impl TestEnv {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let settings = Database { path: folder.path().join("a.db"), readers: 1, keys: vec![] };
             let clock = Clock::system();
-            let (store, disk) = store::open_on_a_bad_disk(&settings, clock.clone()).unwrap();
+            let (store, disk) = store::open_on_a_bad_disk(&folder.path().join("a.db"), clock.clone()).unwrap();
             let backlogs = Arc::new(Backlogs::new(Arc::clone(&store.operations)));
             let check = StoreCheck::new(Arc::clone(&store.operations), backlogs, clock.clone(), SLOW_WRITE);
             Self { _folder: folder, store, disk, clock, check }

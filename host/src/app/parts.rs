@@ -30,7 +30,7 @@ use crate::services::shop::{self, stock};
 use crate::services::users::directory::{self, Directory};
 use crate::services::users::{LEEWAY, Standings, TokenVerifier, Users};
 use crate::shutdown::Stop;
-use crate::store::{self, Operations, Store, StoreError};
+use crate::store::{self, Operations, Place, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -104,7 +104,8 @@ pub(super) async fn ended(serving: &mut Option<JoinHandle<anyhow::Result<()>>>) 
 fn open(plan: &Plan, database: &plan::Database, clock: &Clock) -> Result<Store, store::OpenError> {
     let readers = usize::try_from(database.max_open_conns).unwrap_or(1);
     let keys = plan.resources.iter().filter_map(resources::keys).collect();
-    store::open(&store::Database { path: database.path.clone(), readers, keys }, clock.clone())
+    let place = database.server.clone().map_or_else(|| Place::File(database.path.clone()), Place::Server);
+    store::open(&store::Database { place, readers, keys }, clock.clone())
 }
 
 /// Whether the thread that writes the database answers.
@@ -119,7 +120,7 @@ fn asks_writer(store: &Store) -> Asked {
 /// That there is a database where one is not made.
 fn check_place(database: &plan::Database) -> anyhow::Result<()> {
     anyhow::ensure!(
-        database.create_if_missing || database.path.exists(),
+        database.server.is_some() || database.create_if_missing || database.path.exists(),
         "there is no database '{}', and `createIfMissing` is false: is its disk mounted? A copy is put there with `millrace restore`; with \
          `createIfMissing` true a new, empty database is made",
         database.path.display()
@@ -128,12 +129,18 @@ fn check_place(database: &plan::Database) -> anyhow::Result<()> {
 }
 
 /// The runs at whose components the process before this one ended.
-fn suspects(database: &plan::Database) -> (CrashSuspects, Vec<String>) {
+fn suspects(database: &plan::Database) -> anyhow::Result<(CrashSuspects, Vec<String>)> {
+    if database.server.is_some()
+        && let Some(folder) = database.path.parent()
+    {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder '{}' for what this process keeps", folder.display()))?;
+    }
     let (crash_suspects, suspects) = CrashSuspects::open(&database.path.with_extension("in-flight"));
     for key in &suspects {
         tracing::warn!(run = key, "this run was inside its component when the process before this one ended");
     }
-    (crash_suspects, suspects)
+    Ok((crash_suspects, suspects))
 }
 
 /// Database, components, pipeline and bus.
@@ -151,7 +158,7 @@ pub(super) async fn core(
     let store_failed = store_failed(&store);
     count_commits(&store, metrics);
     let writer = asks_writer(&store);
-    let (crash_suspects, suspects) = suspects(database);
+    let (crash_suspects, suspects) = suspects(database)?;
     let unrecovered = recovered(&store, &suspects).await?.then_some(suspects);
 
     let workflows = Arc::new(Workflows::open(Arc::clone(&store.instances), &plan.workflows).await?);

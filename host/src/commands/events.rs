@@ -163,7 +163,7 @@ fn place_of(plan: &Plan) -> anyhow::Result<(Place, BTreeSet<String>)> {
     let mut known: BTreeSet<String> = bus.topics().iter().cloned().collect();
     if let Bus::Kafka(settings) = bus {
         // A gateway to the topics may have none, and one that was never started has none yet.
-        let database = plan.database.as_ref().map(|database| database.path.clone()).filter(|path| path.exists());
+        let database = plan.database.as_ref().map(|database| database.path.clone()).filter(|path| path.is_file());
         return Ok((Place::Kafka(settings.clone(), database), known));
     }
     let database = plan.database.as_ref().context("there is no persistence.store, so no event is kept")?;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 pub use crate::bus::Settings as Bus;
 use crate::runtime;
+use crate::store::Dsn;
 pub use access::{Access, Owner, Scope, SudoAbove};
 pub use accounts::{AccountOperation, AccountTopics, Auth};
 pub use found_by::{FieldForm, Figures, Filterable};
@@ -540,8 +541,10 @@ impl Proxy {
 pub struct Database {
     /// Module name of the store.
     pub name: String,
-    /// Database file; its folder is made.
+    /// Database file; its folder is made. With a `server` there is no such file: the process keeps those under this name that it keeps beside it.
     pub path: PathBuf,
+    /// Where the database is on a server.
+    pub server: Option<Dsn>,
     /// A database is made where none is.
     pub create_if_missing: bool,
     /// Connections that read.

@@ -30,6 +30,14 @@ pub const MAX_COMPONENT_BYTES: usize = 32 << 20;
 #[error("{0}")]
 pub struct NotNow(String);
 
+/// Why a file is not taken, for who has sent it.
+pub(super) fn refusal(Unfit { reason, fault }: Unfit) -> anyhow::Error {
+    match fault {
+        Fault::Machine => NotNow(format!("nothing is known against the file, and it {reason}")).into(),
+        Fault::File | Fault::Signature => anyhow!("the file {reason}"),
+    }
+}
+
 impl Runtime {
     /// What the config says of a component.
     #[must_use]
@@ -57,10 +65,7 @@ impl Runtime {
     pub async fn judge(&self, component: &str, file: Bytes, signature: Option<String>) -> anyhow::Result<ActiveVersion> {
         let slot = self.slot(component)?;
         let _turn = slot.turn.lock().await;
-        let version = self.loader.judge(&slot, file, signature).await.map_err(|Unfit { reason, fault }| match fault {
-            Fault::Machine => NotNow(format!("nothing is known against the file, and it {reason}")).into(),
-            Fault::File | Fault::Signature => anyhow!("the file {reason}"),
-        })?;
+        let version = self.loader.judge(&slot, file, signature).await.map_err(refusal)?;
         slot.note_uploaded(version.about.clone());
         Ok(version.about.clone())
     }

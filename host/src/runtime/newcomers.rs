@@ -7,9 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use bytes::Bytes;
 
+use super::candidates;
 use super::components::{Runtime, Unlinked, slot};
 use super::slot::Slot;
 use super::source::{digest, off_thread};
@@ -34,7 +35,7 @@ impl Runtime {
             Err(Unlinked::Grants(found)) => bail!("{}", found.join("; ")),
             Err(Unlinked::Other(error)) => return Err(error),
         };
-        let version = self.loader.judge(&slot, file, None).await.map_err(|reason| anyhow!("the file {reason}"))?;
+        let version = self.loader.judge(&slot, file, None).await.map_err(candidates::refusal)?;
         let mut newcomers = self.newcomers.lock();
         newcomers.retain(|known, _| !self.has(known));
         newcomers.insert(name.to_owned(), slot);

@@ -2,7 +2,7 @@
 //!
 //! The seam between the services and a database, one trait for each kind of user: [`Resources`], [`Instances`], [`Messages`],
 //! [`Users`], [`Stock`], [`Audit`] and [`Operations`]. Whoever needs a part takes that part; [`open`] gives all of them as one [`Store`].
-//! There are two back ends, one on a disk and [`memory`], and one conformance suite that both pass. A back end knows rows and guards; it
+//! There are three back ends, one on a disk, one on a server and [`memory`], and one conformance suite that all pass. A back end knows rows and guards; it
 //! does not know what a transition is, who may see what, or what an event means. Everything that belongs together is one
 //! [`Commit`], all of it or nothing.
 //!
@@ -21,6 +21,7 @@ pub mod memory;
 mod messages;
 mod open;
 mod operations;
+mod postgres;
 mod resources;
 mod sqlite;
 mod stock;
@@ -37,7 +38,7 @@ pub use self::kv::{KV_ENTRY_BYTES, KvEntry, KvOp, KvOwner, KvRow};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow, Redriven};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};
-pub use self::open::{Copied, Database, OpenError, Store, back_up, offline, open, restore};
+pub use self::open::{Copied, Database, Dsn, OpenError, Place, ServerError, Store, back_up, offline, open, restore};
 pub use self::operations::{Backlog, CommitObserver, CommitStats, OLDEST_LOOKED_AT, Operations, Prunable, Refused, Space};
 pub use self::resources::{HistoryRow, IdempotencyRow, Listing, Object, PriceRow, Progress, Resource, Resources};
 use self::stock::merge_lines;

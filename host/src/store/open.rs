@@ -3,19 +3,30 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::{Audit, Instances, KeysOf, Messages, Operations, Resources, Stock, Users};
 use crate::clock::Clock;
 
+pub use super::postgres::{Dsn, ServerError};
 #[cfg(test)]
 pub(crate) use super::sqlite::BadDisk;
 pub use super::sqlite::{Copied, OpenError, back_up, offline, restore};
 
+/// Where a database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a file of SQLite; its folder is made when there is none.
+    File(PathBuf),
+    /// On a server of PostgreSQL.
+    Server(Dsn),
+}
+
 /// Where the database is and how many may read at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Database {
-    /// File of the database; its folder is made when there is none.
-    pub path: PathBuf,
+    /// Where it is.
+    pub place: Place,
     /// Reading connections, 1 to 64.
     pub readers: usize,
     /// What resources are found by, a kind once.
@@ -66,14 +77,18 @@ impl std::fmt::Debug for Store {
 /// Opens or makes the database, brings its tables up to date and begins a new epoch. The age of rows is told by `clock`.
 ///
 /// # Errors
-/// [`OpenError`], which names the file: in use by another process, not writable, or not a database of this program.
+/// [`OpenError`], which names the file or the server: in use by another process, not writable, or not a database of this program.
 pub fn open(database: &Database, clock: Clock) -> Result<Store, OpenError> {
-    Ok(Store::of(Arc::new(Sqlite::open(database, clock)?)))
+    let Database { place, readers, keys } = database;
+    Ok(match place {
+        Place::File(path) => Store::of(Arc::new(Sqlite::open(path, *readers, keys, clock)?)),
+        Place::Server(dsn) => Store::of(Arc::new(Postgres::open(dsn, *readers, keys, clock)?)),
+    })
 }
 
 /// A database whose disk fails when the second of the two is told to.
 #[cfg(test)]
-pub(crate) fn open_on_a_bad_disk(database: &Database, clock: Clock) -> Result<(Store, BadDisk), OpenError> {
-    let sqlite = Arc::new(Sqlite::open(database, clock)?);
+pub(crate) fn open_on_a_bad_disk(path: &std::path::Path, clock: Clock) -> Result<(Store, BadDisk), OpenError> {
+    let sqlite = Arc::new(Sqlite::open(path, 1, &[], clock)?);
     Ok((Store::of(Arc::clone(&sqlite)), BadDisk(sqlite)))
 }

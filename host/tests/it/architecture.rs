@@ -24,8 +24,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["clock", "durable", "faults", "text"]),
     ("bus", &["clock", "shutdown"]),
     ("runtime", &["between", "clock", "durable", "shutdown", "threads"]),
-    ("plan", &["bus", "runtime"]),
-    ("config", &["bus", "plan", "proxies", "runtime"]),
+    ("plan", &["bus", "runtime", "store"]),
+    ("config", &["bus", "plan", "proxies", "runtime", "store"]),
     (
         "services",
         &["between", "faults", "plan", "store", "bus", "runtime", "telemetry", "clock", "durable", "shutdown", "tasks", "pulse", "text"],
@@ -36,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Crates that only one part may name.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
+    ("sqlx", &["store"]),
     ("wasmtime", &["runtime"]),
     ("oci_client", &["runtime"]),
     // What makes a component looks at the module that it is made of.

@@ -126,8 +126,11 @@ async fn long_way() -> (Home, PathBuf, String, String) {
     let order = customer.order_until("prod-001", 1, "tok_chargeDeclined", &["payment_failed"]).await;
     let (id, token) = (order["id"].as_str().unwrap().to_owned(), customer.token().to_owned());
     process.kill();
-    let store =
-        store::open(&store::Database { path: home.path().join("data/ecommerce.db"), readers: 1, keys: vec![] }, Clock::system()).unwrap();
+    let store = store::open(
+        &store::Database { place: store::Place::File(home.path().join("data/ecommerce.db")), readers: 1, keys: vec![] },
+        Clock::system(),
+    )
+    .unwrap();
     let mut resource = store.resources.resource("orders", &id).await.unwrap().unwrap();
     let progress = resource.workflow.as_mut().unwrap();
     let made = progress.instance.version;

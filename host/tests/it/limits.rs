@@ -263,8 +263,11 @@ async fn without_room_for_more_runs_timers_fire_and_what_is_due_waits_in_the_sto
     let slow = json!({"mode": "slow", "ms": 8_000});
     let fillers = (0..HELD).map(|number| waiting(number, "held", &slow, now));
     let beyond = (HELD..HELD + INSIDE).map(|number| waiting(number, "beyond", &slow, now));
-    let store =
-        store::open(&store::Database { path: home.path().join("data/jobs.db"), readers: 1, keys: vec![] }, Clock::system()).unwrap();
+    let store = store::open(
+        &store::Database { place: store::Place::File(home.path().join("data/jobs.db")), readers: 1, keys: vec![] },
+        Clock::system(),
+    )
+    .unwrap();
     store.resources.commit(Commit { runs: fillers.chain(beyond).collect(), ..Commit::default() }).await.unwrap();
     store.operations.close().await;
 

@@ -12,10 +12,13 @@ mod holds;
 mod kv;
 mod ledger;
 mod outbox;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod registry;
 mod resources;
 mod runs;
 mod search;
+mod server;
 mod shop;
 mod test_env;
 
@@ -26,6 +29,14 @@ macro_rules! on_each_store {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
                     crate::$module::$name(crate::test_env::TestEnv::sqlite()).await;
+                }
+            )+)+
+        }
+        mod postgres {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(crate::test_env::TestEnv::postgres()).await;
                 }
             )+)+
         }

@@ -2,25 +2,34 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use millrace::clock::Clock;
 use millrace::store::memory::Memory;
 use millrace::store::{
-    AuditEntry, Commit, Conflict, Counted, Database, Form, Guard, HistoryRow, Key, KeysOf, Object, OutboxRow, Progress, Resource,
-    RunStatus, Settled, StartedBy, StepRun, StockLine, Stocking, Store, StoreError, Timer, open,
+    AuditEntry, Commit, Conflict, Counted, Database, Dsn, Form, Guard, HistoryRow, Key, KeysOf, Object, OutboxRow, Place, Progress,
+    Resource, RunStatus, Settled, StartedBy, StepRun, StockLine, Stocking, Store, StoreError, Timer, open,
 };
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::postgres_server::{Disk, Server};
+
 /// Longest that anything in a test may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The server for all tests of this program. It ends with the program, not before.
+pub fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(Disk::Fast))
+}
+
 enum Backend {
     Sqlite { folder: TempDir },
+    Postgres { dsn: Dsn },
     Memory { current: Memory },
 }
 
@@ -39,6 +48,13 @@ impl TestEnv {
         Self { store, clock, backend: Backend::Sqlite { folder } }
     }
 
+    pub fn postgres() -> Self {
+        let clock = Clock::system();
+        let dsn = Dsn::parse(&server().database()).unwrap();
+        let store = open(&on_server(&dsn), clock.clone()).unwrap();
+        Self { store, clock, backend: Backend::Postgres { dsn } }
+    }
+
     pub fn memory() -> Self {
         let clock = Clock::system();
         let current = Memory::with_clock(clock.clone()).with_keys(keys());
@@ -51,6 +67,7 @@ impl TestEnv {
         self.store.operations.close().await;
         self.store = match &self.backend {
             Backend::Sqlite { folder } => open(&settings(folder), self.clock.clone()).unwrap(),
+            Backend::Postgres { dsn } => open(&on_server(dsn), self.clock.clone()).unwrap(),
             Backend::Memory { current } => Store::of(Arc::new(current.reopen())),
         };
     }
@@ -63,8 +80,16 @@ impl TestEnv {
     /// File of the database, for a back end that has one.
     pub fn path(&self) -> PathBuf {
         match &self.backend {
-            Backend::Sqlite { folder } => settings(folder).path,
-            Backend::Memory { .. } => panic!("a store in memory has no file"),
+            Backend::Sqlite { folder } => file(folder),
+            Backend::Postgres { .. } | Backend::Memory { .. } => panic!("only a store of SQLite has a file"),
+        }
+    }
+
+    /// Where the database is, for a back end on a server.
+    pub fn dsn(&self) -> Dsn {
+        match &self.backend {
+            Backend::Postgres { dsn } => dsn.clone(),
+            Backend::Sqlite { .. } | Backend::Memory { .. } => panic!("only a store of PostgreSQL is on a server"),
         }
     }
 
@@ -91,8 +116,16 @@ pub fn keys() -> Vec<KeysOf> {
     vec![KeysOf { kind: "orders".into(), keys, counted: Some(counted) }]
 }
 
+pub fn file(folder: &TempDir) -> PathBuf {
+    folder.path().join("data").join("millrace.db")
+}
+
 pub fn settings(folder: &TempDir) -> Database {
-    Database { path: folder.path().join("data").join("millrace.db"), readers: 2, keys: keys() }
+    Database { place: Place::File(file(folder)), readers: 2, keys: keys() }
+}
+
+pub fn on_server(dsn: &Dsn) -> Database {
+    Database { place: Place::Server(dsn.clone()), readers: 2, keys: keys() }
 }
 
 /// Claims up to `limit` runs of any line.

@@ -80,7 +80,7 @@ describe('edges', () => {
     expect(edges(MONOLITH, 'serves')).toEqual(['serves: web-server > router'])
     expect(edges(MONOLITH, 'route').slice(0, 3)).toEqual([
       'route: router > cors > request-id > rate-limiter > auth (POST /api/auth/register; POST /api/auth/login; POST /api/auth/password/forgotten; POST /api/auth/password/reset)',
-      'route: router > cors > request-id > rate-limiter > auth-middleware > auth (GET /api/auth/profile; PUT /api/auth/profile; POST /api/auth/renew; POST /api/auth/sudo; PUT /api/auth/password; POST /api/auth/totp; POST /api/auth/totp/confirm; DELETE /api/auth/totp; GET /api/admin/users; PUT /api/admin/users/{id}/roles; POST /api/admin/users/{id}/disable; POST /api/admin/users/{id}/enable)',
+      'route: router > cors > request-id > rate-limiter > auth-middleware > auth (GET /api/auth/profile; PUT /api/auth/profile; POST /api/auth/renew; POST /api/auth/sudo; PUT /api/auth/password; POST /api/auth/totp; POST /api/auth/totp/confirm; DELETE /api/auth/totp; GET /api/admin/users; GET /api/admin/users/{id}; PUT /api/admin/users/{id}/roles; POST /api/admin/users/{id}/disable; POST /api/admin/users/{id}/enable)',
       'route: router > cors > request-id > rate-limiter > products-api (GET /api/products; GET /api/products/{id})',
     ])
   })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::database::Database;
+use super::database::{Database, Driver};
 use crate::config::context::{At, Context};
 use crate::config::files;
 use crate::config::finding::Findings;
@@ -58,11 +58,17 @@ impl ModuleType for PersistenceStore {
     fn resolve(&self, at: At<'_>, context: &Context<'_>, draft: &mut Draft, findings: &mut Findings) -> Runs {
         let named = context.named(&self.database, &[Database::TYPE], &at.setting("database"), findings);
         let Some((entry, database)) = named.and_then(|entry| Some((entry.at, entry.settings::<Database>()?))) else { return Runs::Nothing };
-        let Some(file) = database.file() else { return Runs::Nothing };
+        let (server, file) = match database.driver {
+            Driver::Sqlite => (None, database.file().map(str::to_owned)),
+            // Beside a server's database a process keeps some files of its own.
+            Driver::Postgres => (database.server().ok(), Some(format!("./data/{}", entry.name))),
+        };
+        let Some(file) = file else { return Runs::Nothing };
         draft.plan.is_database_placed = context.is_given(&entry.setting("dsn"));
         draft.plan.database = Some(plan::Database {
             name: at.name.to_owned(),
-            path: files::absolute(&context.environment.working_dir, file),
+            path: files::absolute(&context.environment.working_dir, &file),
+            server,
             create_if_missing: database.create_if_missing.unwrap_or(true),
             max_open_conns: database.max_open_conns.unwrap_or(4),
             max_outbox_events: self.max_outbox_events.unwrap_or(1_000_000),

@@ -39,6 +39,14 @@ pub struct SwapResult {
     pub component: ComponentBody,
 }
 
+/// Why a file is not kept, for who has sent it.
+pub(super) fn refusal(error: &anyhow::Error) -> ServiceError {
+    match error.downcast_ref::<NotNow>() {
+        Some(not_now) => ServiceError::Unavailable { detail: not_now.to_string(), retry_after: RETRY_AFTER },
+        None => ServiceError::field("", format!("{error:#}")),
+    }
+}
+
 impl Console {
     /// All components, by name.
     #[must_use]
@@ -85,10 +93,7 @@ impl Console {
     pub async fn upload(&self, actor: &Actor, name: &str, file: Bytes, signature: Option<String>) -> Result<VersionBody, ServiceError> {
         self.status(name)?;
         let judged = self.parts.runtime.judge(name, file, signature).await;
-        let about = judged.map_err(|error| match error.downcast_ref::<NotNow>() {
-            Some(not_now) => ServiceError::Unavailable { detail: not_now.to_string(), retry_after: RETRY_AFTER },
-            None => ServiceError::field("", format!("{error:#}")),
-        })?;
+        let about = judged.map_err(|error| refusal(&error))?;
         self.note_design(actor, (name, "upload"), &about.digest).await?;
         tracing::info!(component = name, digest = about.digest, who = actor.who(), "a version of a component was uploaded");
         let served = self.parts.runtime.versions(name).iter().any(|version| version.digest == about.digest);

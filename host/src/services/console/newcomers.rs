@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use super::component_view::VersionBody;
-use super::components::check_reason;
+use super::components::{check_reason, refusal};
 use super::service::Console;
 use crate::services::ServiceError;
 
@@ -65,7 +65,7 @@ impl Console {
             return Err(ServiceError::Conflict(detail));
         }
         let judged = self.parts.runtime.introduce(name, place.file, file).await;
-        let about = judged.map_err(|error| ServiceError::field("", format!("{error:#}")))?;
+        let about = judged.map_err(|error| refusal(&error))?;
         self.note_design(actor, (name, "new"), &about.digest).await?;
         tracing::info!(
             component = name,

@@ -172,6 +172,9 @@ pub enum OpenError {
         /// Why.
         reason: String,
     },
+    /// A database of a server cannot be used.
+    #[error(transparent)]
+    Server(#[from] super::super::postgres::ServerError),
     /// Anything else that SQLite says.
     #[error("cannot open the database '{}': {cause}", path.display())]
     Sqlite {

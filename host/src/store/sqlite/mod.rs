@@ -49,11 +49,11 @@ use millrace_workflow::Definition;
 use self::readers::Readers;
 use self::writer::WriterHandle;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, Database, DeadLetter,
-    FieldChange, Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line,
-    Listing, Matches, Messages, NewMove, Note, Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused,
-    ReservationStatus, Reset, Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine,
-    StockMove, StoreError, Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
+    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange,
+    Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
+    Matches, Messages, NewMove, Note, Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus,
+    Reset, Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
+    Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
@@ -84,17 +84,16 @@ impl Sqlite {
     ///
     /// # Errors
     /// [`OpenError`], which names the file: in use by another process, not writable, or not a database of this program.
-    pub fn open(settings: &Database, clock: Clock) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, readers: usize, keys: &[KeysOf], clock: Clock) -> Result<Self, OpenError> {
         connection::check_version(rusqlite::version_number())?;
-        let path = &settings.path;
         let opened = opening::open(path, &clock)?;
         let (epoch, identity, last_before) = (opened.epoch, opened.identity.clone(), opened.tail.position.unsigned_abs());
-        let reading = (0..settings.readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
+        let reading = (0..readers.clamp(1, MAX_READERS)).map(|_| connection::open_reader(path));
         let readers = Readers::new(reading.collect::<Result<_, _>>()?);
-        let keys: Arc<[KeysOf]> = settings.keys.clone().into();
+        let keys: Arc<[KeysOf]> = keys.into();
         let writer = WriterHandle::start(opened, clock.clone(), Arc::clone(&keys))
-            .map_err(|cause| OpenError::Thread { path: path.clone(), cause })?;
-        Ok(Self { epoch: epoch.unsigned_abs(), identity, last_before, path: path.clone(), keys, clock, writer, readers })
+            .map_err(|cause| OpenError::Thread { path: path.to_owned(), cause })?;
+        Ok(Self { epoch: epoch.unsigned_abs(), identity, last_before, path: path.to_owned(), keys, clock, writer, readers })
     }
 }
 

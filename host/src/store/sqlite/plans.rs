@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::super::{AuditListing, Database, Listing, Search, Sought, Wanted};
+use super::super::{AuditListing, Listing, Search, Sought, Wanted};
 use super::sought::{self, Lead};
 use super::{Sqlite, audit, resources, search};
 use crate::clock::Clock;
@@ -23,7 +23,7 @@ impl Plans {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        drop(Sqlite::open(&Database { path: path.clone(), readers: 1, keys: vec![] }, Clock::system()).unwrap());
+        drop(Sqlite::open(&path, 1, &[], Clock::system()).unwrap());
         Self { connection: Connection::open(path).unwrap(), _folder: folder }
     }
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 use rusqlite::ffi;
 
 use super::super::{
-    Commit, Conflict, Database, Guard, HistoryRow, InboxRow, Listing, Messages as _, Operations as _, OutboxRow, Resource, Resources as _,
-    StoreError,
+    Commit, Conflict, Guard, HistoryRow, InboxRow, Listing, Messages as _, Operations as _, OutboxRow, Resource, Resources as _, StoreError,
 };
 use super::Sqlite;
 use super::connection::LOG_BYTES_KEPT;
@@ -21,7 +20,7 @@ const CALLERS: u64 = 20;
 const TOO_MANY: usize = 2_000;
 
 fn open(folder: &tempfile::TempDir) -> Sqlite {
-    Sqlite::open(&Database { path: folder.path().join("a.db"), readers: 1, keys: vec![] }, Clock::system()).unwrap()
+    Sqlite::open(&folder.path().join("a.db"), 1, &[], Clock::system()).unwrap()
 }
 
 fn sized(id: &str, bytes: usize) -> Commit {

@@ -76,8 +76,11 @@ async fn what_did_not_happen_to_an_order_that_is_kept_here_is_told_to_nobody_and
     shop.topics.until_told(&ids(std::slice::from_ref(&next))).await;
     shop.topics.until_consumed().await;
     process.kill();
-    let store =
-        store::open(&store::Database { path: home.path().join("data/ecommerce.db"), readers: 1, keys: vec![] }, Clock::system()).unwrap();
+    let store = store::open(
+        &store::Database { place: store::Place::File(home.path().join("data/ecommerce.db")), readers: 1, keys: vec![] },
+        Clock::system(),
+    )
+    .unwrap();
     for (id, states) in ids(&[delivered, declined, next]).iter().map(String::as_str).chain([GHOST]).zip([
         ["delivered", "new", "paid", "shipped", "validated"].as_slice(),
         &["new", "payment_failed", "validated"],

@@ -2,7 +2,7 @@
 import { useId, useState } from 'react'
 import { Field, SelectField } from '../../../shared/ui/Field'
 import type { Model } from '../../lens.ts'
-import { type Purpose, topics, type Way, ways } from '../../newComponent.ts'
+import { type Purpose, topics, type Way, ways } from './newComponent.ts'
 
 const KINDS: readonly (readonly [Purpose['kind'], string])[] = [
   ['step', 'A step of a workflow'],

@@ -4,9 +4,9 @@ import { useAction } from '../../../shared/answers'
 import { ApiError, explain } from '../../../shared/api/errors'
 import { FormError, TextField } from '../../../shared/ui/Field'
 import { outcomeOf } from '../../copilot/proposal.ts'
-import { type Built, type Purpose, putIn } from '../../newComponent.ts'
 import * as api from '../../operator/api'
 import { model, perform, say, select, UNDO, useShown } from '../documents.ts'
+import { type Built, type Purpose, putIn } from './newComponent.ts'
 
 interface Props {
   name: string

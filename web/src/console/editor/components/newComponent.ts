@@ -1,10 +1,10 @@
 /** A component that somebody has built, put into a config: its module, and what has it run. */
-import { addModule, type Change } from './commands.ts'
-import { inTurn } from './copilot/proposal.ts'
-import { stepBetween, subscribe } from './copilot/templates.ts'
-import { Refusal } from './edits.ts'
-import { type Model, moduleNamed } from './lens.ts'
-import { at, list, text } from './references.ts'
+import { addModule, type Change } from '../../commands.ts'
+import { inTurn } from '../../copilot/proposal.ts'
+import { stepBetween, subscribe } from '../../copilot/templates.ts'
+import { Refusal } from '../../edits.ts'
+import { type Model, moduleNamed } from '../../lens.ts'
+import { at, list, text } from '../../references.ts'
 
 /** What a component is for. */
 export type Purpose =

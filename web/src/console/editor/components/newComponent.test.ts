@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest'
-import { archive } from './editor/components/archive.ts'
-import { LANGUAGES, wrongName } from './editor/components/languages.ts'
-import { applied, Refusal } from './edits.ts'
-import { lens } from './lens.ts'
+import { archive } from '../../editor/components/archive.ts'
+import { LANGUAGES, wrongName } from '../../editor/components/languages.ts'
+import { applied, Refusal } from '../../edits.ts'
+import { lens } from '../../lens.ts'
+import { repositoryFile, repositoryFolder } from '../../testing/corpus.ts'
+import { diff } from '../../testing/gestures.ts'
 import { type Built, type Purpose, putIn, topics, ways } from './newComponent.ts'
-import { repositoryFile, repositoryFolder } from './testing/corpus.ts'
-import { diff } from './testing/gestures.ts'
 
 const MONOLITH = repositoryFile('configs/monolith.yaml')
 const BUILT: Built = {

@@ -1,0 +1,523 @@
+//! The task that writes: it collects what waits, sends it as one transaction, and answers each caller after the commit.
+//!
+//! It has a thread and a runtime of its own, so that it gets on whatever the process is busy with. A connection that is lost is made anew. What
+//! was asked for and not sent to be committed by then is answered as not written; where the answer to a commit was lost, the database is
+//! asked whether it has happened, for as long as that takes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::super::{CommitObserver, CommitStats, KeysOf, Refused, StoreError};
+use super::columns::micros;
+use super::owner;
+use super::unit::{About, Call, Failure, Tail, Unit, UnitError, Verdict, Writing, sql};
+use crate::clock::Clock;
+use crate::crash_point;
+
+/// Units that may wait for the writer; further callers wait outside.
+const QUEUE_UNITS: usize = 1_024;
+/// Units that share one transaction at most; bounds how long the first of them waits for the others.
+const GROUP_UNITS: usize = 256;
+/// How long a caller waits for a place in the queue.
+const QUEUE_WAIT: Duration = Duration::from_secs(5);
+/// Microseconds after which it is noted again how far the steady time has come: a process that dies loses at most that much of it.
+const NOTE_EVERY: i64 = 250_000;
+/// How long nothing is written before a sign of life is.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How long a transaction, or making a connection, may take. A server that says nothing for longer is as good as gone.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Wait between two attempts to find out what became of a commit.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+/// Groups that are written with savepoints after one had to be written anew for want of them.
+const CAREFUL_GROUPS: u32 = 64;
+/// What is known of a writer that did not say how it ended.
+const UNEXPECTED_END: &str = "the writer has ended unexpectedly";
+
+/// A database that is open for writing.
+pub(super) struct Opened {
+    pub(super) connection: PgConnection,
+    /// How it is connected to.
+    pub(super) options: PgConnectOptions,
+    pub(super) epoch: i64,
+    pub(super) tail: Tail,
+}
+
+enum Message {
+    Write(Box<dyn Unit>),
+    /// Whether it gets on.
+    Ask(oneshot::Sender<()>),
+    Close,
+}
+
+/// Whether the writer lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Life {
+    Working,
+    Closed,
+    Failed(String),
+}
+
+#[derive(Default)]
+struct Counters {
+    commits: AtomicU64,
+    units: AtomicU64,
+    busy_nanos: AtomicU64,
+    refused: Mutex<Option<Refused>>,
+    observer: OnceLock<CommitObserver>,
+}
+
+/// The callers' side: hands units to the task.
+pub(super) struct WriterHandle {
+    queue: mpsc::Sender<Message>,
+    life: watch::Receiver<Life>,
+    counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for WriterHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriterHandle").field("life", &*self.life.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// What becomes the writer once its thread runs.
+pub(super) struct Starting {
+    inbox: mpsc::Receiver<Message>,
+    life: watch::Sender<Life>,
+    counters: Arc<Counters>,
+    clock: Clock,
+    specs: Arc<[KeysOf]>,
+}
+
+impl WriterHandle {
+    /// The callers' side and the other one.
+    pub(super) fn new(clock: Clock, specs: Arc<[KeysOf]>) -> (Self, Starting) {
+        let (queue, inbox) = mpsc::channel(QUEUE_UNITS);
+        let (life_of, life) = watch::channel(Life::Working);
+        let counters = Arc::new(Counters::default());
+        let starting = Starting { inbox, life: life_of, counters: Arc::clone(&counters), clock, specs };
+        (Self { queue, life, counters }, starting)
+    }
+
+    /// Runs `work` in a transaction and answers after it is durable. Once queued it happens even if the caller is dropped. It may be run
+    /// again after what it wrote was rolled back, and then writes the same.
+    pub(super) async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'a> FnMut(&'a mut Writing) -> BoxFuture<'a, Result<T, UnitError>> + Send + 'static,
+    {
+        self.send(work, true).await
+    }
+
+    /// The same of work that can be done once.
+    pub(super) async fn write_once<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'a> FnMut(&'a mut Writing) -> BoxFuture<'a, Result<T, UnitError>> + Send + 'static,
+    {
+        self.send(work, false).await
+    }
+
+    async fn send<T, W>(&self, work: W, is_repeatable: bool) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'a> FnMut(&'a mut Writing) -> BoxFuture<'a, Result<T, UnitError>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let call = Call { work, is_repeatable, result: None, reply };
+        match self.queue.send_timeout(Message::Write(Box::new(call)), QUEUE_WAIT).await {
+            Ok(()) => {}
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                return Err(StoreError::Unavailable(format!("{QUEUE_UNITS} writes are waiting already")));
+            }
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.gone().await),
+        }
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.gone().await),
+        }
+    }
+
+    /// Why nothing is written any more. The writer stops listening a moment before it says so.
+    async fn gone(&self) -> StoreError {
+        let mut life = self.life.clone();
+        let end = life.wait_for(|life| *life != Life::Working).await;
+        StoreError::Fatal(match end.as_deref() {
+            Ok(Life::Failed(reason)) => reason.clone(),
+            Ok(_) => "the store is closed".into(),
+            Err(_) => UNEXPECTED_END.into(),
+        })
+    }
+
+    /// Waits until the writer has come to this question, or has ended. Nothing is written.
+    pub(super) async fn answers(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(Message::Ask(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    /// Asks the writer to finish what is queued and waits until it has ended.
+    pub(super) async fn close(&self) {
+        // An error means that it has ended already.
+        let _ = self.queue.send(Message::Close).await;
+        let mut life = self.life.clone();
+        let _ = life.wait_for(|life| *life != Life::Working).await;
+    }
+
+    /// Resolves with the reason once the writer has ended because it cannot go on; never resolves otherwise.
+    pub(super) async fn failed(&self) -> String {
+        let mut life = self.life.clone();
+        let reason = match life.wait_for(|life| *life != Life::Working).await.as_deref() {
+            Ok(Life::Failed(reason)) => Some(reason.clone()),
+            Ok(_) => None,
+            Err(_) => Some(UNEXPECTED_END.to_owned()),
+        };
+        match reason {
+            Some(reason) => reason,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Only the first observer is told.
+    pub(super) fn on_commit(&self, observer: CommitObserver) {
+        let _ = self.counters.observer.set(observer);
+    }
+
+    pub(super) fn refused(&self) -> Option<Refused> {
+        self.counters.refused.lock().clone()
+    }
+
+    pub(super) fn stats(&self) -> CommitStats {
+        CommitStats {
+            commits: self.counters.commits.load(Ordering::Relaxed),
+            units: self.counters.units.load(Ordering::Relaxed),
+            busy: Duration::from_nanos(self.counters.busy_nanos.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+impl Starting {
+    /// Writes until it is closed or cannot go on.
+    pub(super) async fn run(self, opened: Opened) {
+        let Self { mut inbox, life, counters, clock, specs } = self;
+        let Opened { connection, options, epoch, tail } = opened;
+        let writing = Writing { connection, epoch, date: 0, tail, specs, is_changed: false };
+        let writer = Writer { writing, is_connected: true, options, transactions: 0, careful: 0, clock, counters };
+        life.send_replace(writer.run(&mut inbox).await);
+    }
+}
+
+/// What can be undone when a unit is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undoing {
+    /// The unit alone, by its savepoint.
+    Unit,
+    /// Nothing less than its whole group.
+    Group,
+}
+
+/// Why a transaction was not committed.
+enum Broken {
+    /// A unit of it has to be undone alone.
+    Alone,
+    /// It failed for all; nothing of it was written.
+    All(Failure, About),
+    /// The answer to its commit was lost.
+    Unknown(String),
+}
+
+struct Writer {
+    writing: Writing,
+    is_connected: bool,
+    options: PgConnectOptions,
+    /// Transactions that this process has committed, as the database counts them.
+    transactions: i64,
+    /// Groups that are still to be written with savepoints.
+    careful: u32,
+    clock: Clock,
+    counters: Arc<Counters>,
+}
+
+type Group = Vec<Box<dyn Unit>>;
+
+impl Writer {
+    async fn run(mut self, inbox: &mut mpsc::Receiver<Message>) -> Life {
+        let mut group: Group = Vec::with_capacity(GROUP_UNITS);
+        loop {
+            // Once it is closed, what was asked for before comes first, and then nothing.
+            let mut next = match tokio::time::timeout(RENEW_EVERY, inbox.recv()).await {
+                Ok(Some(message)) => Some(message),
+                Ok(None) => break,
+                Err(_) => None,
+            };
+            let is_idle = next.is_none();
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Write(unit) => group.push(unit),
+                    // Whoever asked may be gone.
+                    Message::Ask(reply) => drop(reply.send(())),
+                    Message::Close => inbox.close(),
+                }
+                if group.len() < GROUP_UNITS {
+                    next = inbox.try_recv().ok();
+                }
+            }
+            if group.is_empty() && !is_idle {
+                continue;
+            }
+            if let Err(reason) = self.commit_group(&mut group, inbox).await {
+                inbox.close();
+                refuse_the_rest(inbox, &Failure::Final(reason.clone()));
+                return Life::Failed(reason);
+            }
+        }
+        self.leave().await;
+        Life::Closed
+    }
+
+    /// Commits a group, or a sign of life if it is empty, and answers its callers. An error means that nothing can be written any more.
+    async fn commit_group(&mut self, group: &mut Group, inbox: &mut mpsc::Receiver<Message>) -> Result<(), String> {
+        let started = Instant::now();
+        let before = self.writing.tail;
+        crash_point!("before-begin");
+        let outcome = self.transact(group, inbox).await;
+        match &outcome {
+            Ok(()) => {
+                crash_point!("committed-not-answered");
+                if !group.is_empty() {
+                    self.count(group.len(), started.elapsed());
+                }
+            }
+            Err(failure) => {
+                self.writing.tail = before;
+                // Known before the callers are told, so that whoever asks after a refusal finds it.
+                if let Failure::Passing(reason) = failure {
+                    *self.counters.refused.lock() = Some(Refused { reason: reason.clone(), at: self.clock.steady() });
+                }
+            }
+        }
+        for unit in group.drain(..) {
+            unit.answer(outcome.as_ref().copied());
+        }
+        crash_point!("answered");
+        match outcome {
+            Err(Failure::Final(reason)) => {
+                tracing::error!(%reason, "the store cannot go on");
+                Err(reason)
+            }
+            Err(Failure::Passing(reason)) => {
+                tracing::debug!(%reason, "a group of writes was not committed");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes a group in one transaction, without savepoints if it can do without: each is a round trip.
+    async fn transact(&mut self, group: &mut Group, inbox: &mut mpsc::Receiver<Message>) -> Result<(), Failure> {
+        self.connect().await?;
+        let before = self.writing.tail;
+        let mut undoing = Undoing::Unit;
+        if self.careful == 0 && group.iter().all(|unit| unit.is_repeatable()) {
+            undoing = Undoing::Group;
+        }
+        self.careful = self.careful.saturating_sub(1);
+        loop {
+            match self.attempt(group, undoing).await {
+                Ok(()) => {
+                    self.transactions += 1;
+                    return Ok(());
+                }
+                Err(Broken::Alone) => {
+                    self.writing.tail = before;
+                    self.careful = CAREFUL_GROUPS;
+                    undoing = Undoing::Unit;
+                }
+                Err(Broken::All(failure, about)) => {
+                    self.is_connected &= about != About::Connection;
+                    return Err(failure);
+                }
+                Err(Broken::Unknown(error)) => {
+                    self.is_connected = false;
+                    tracing::warn!(error, "the answer to a commit was lost; the database is asked whether it has happened");
+                    return if self.was_committed(inbox).await? {
+                        self.transactions += 1;
+                        Ok(())
+                    } else {
+                        Err(Failure::Passing(format!("the database server cannot be reached: {error}")))
+                    };
+                }
+            }
+        }
+    }
+
+    /// One transaction; nothing of it is left unless it answers that all was written.
+    async fn attempt(&mut self, group: &mut Group, undoing: Undoing) -> Result<(), Broken> {
+        let run = match tokio::time::timeout(LIMIT, self.run_units(group, undoing)).await {
+            Ok(run) => run,
+            Err(_) => Err(Broken::All(Failure::Passing(format!("the database server has not answered for {LIMIT:?}")), About::Connection)),
+        };
+        match run {
+            Ok(()) => {
+                crash_point!("before-commit");
+                match tokio::time::timeout(LIMIT, sqlx::raw_sql("COMMIT").execute(&mut self.writing.connection)).await {
+                    Ok(Ok(_)) => Ok(()),
+                    // It says so itself: the transaction was rolled back.
+                    Ok(Err(error)) if super::unit::about(&error) == About::Database => {
+                        Err(Broken::All(Failure::of(&error), About::Database))
+                    }
+                    Ok(Err(error)) => Err(Broken::Unknown(error.to_string())),
+                    Err(_) => Err(Broken::Unknown(format!("no answer for {LIMIT:?}"))),
+                }
+            }
+            Err(Broken::All(failure, About::Connection)) => Err(Broken::All(failure, About::Connection)),
+            Err(broken) => {
+                let rolled_back = tokio::time::timeout(LIMIT, sqlx::raw_sql("ROLLBACK").execute(&mut self.writing.connection)).await;
+                match (rolled_back, broken) {
+                    (Ok(Ok(_)), broken) => Err(broken),
+                    (_, Broken::All(failure, _)) => Err(Broken::All(failure, About::Connection)),
+                    _ => Err(Broken::All(Failure::Passing("the database server cannot be reached".into()), About::Connection)),
+                }
+            }
+        }
+    }
+
+    /// All of the transaction but its end.
+    async fn run_units(&mut self, group: &mut Group, undoing: Undoing) -> Result<(), Broken> {
+        let broken = |error: sqlx::Error| Broken::All(Failure::of(&error), super::unit::about(&error));
+        let writing = &mut self.writing;
+        let begun = sqlx::raw_sql(owner::begin(writing.epoch)).execute(&mut writing.connection).await.map_err(broken)?;
+        if begun.rows_affected() == 0 {
+            return Err(Broken::All(Failure::Final(owner::REPLACED.into()), About::Database));
+        }
+        writing.tail.written_at = writing.tail.written_at.max(self.clock.steady().as_microsecond());
+        writing.date = micros(self.clock.now());
+        if writing.tail.written_at - writing.tail.noted_at >= NOTE_EVERY {
+            note(writing).await.map_err(broken)?;
+        }
+        for unit in group {
+            let before = writing.tail;
+            writing.is_changed = false;
+            if undoing == Undoing::Unit {
+                sqlx::raw_sql("SAVEPOINT unit").execute(&mut writing.connection).await.map_err(broken)?;
+            }
+            match (unit.run(writing).await, undoing) {
+                (Verdict::Keep, Undoing::Group) => {}
+                (Verdict::Keep, Undoing::Unit) => {
+                    sqlx::raw_sql("RELEASE SAVEPOINT unit").execute(&mut writing.connection).await.map_err(broken)?;
+                }
+                (Verdict::Broken(failure, about), _) => return Err(Broken::All(failure, about)),
+                (Verdict::Undo | Verdict::Spoilt, Undoing::Unit) => {
+                    sqlx::raw_sql("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit")
+                        .execute(&mut writing.connection)
+                        .await
+                        .map_err(broken)?;
+                    writing.tail = before;
+                }
+                // It was refused before it had written anything.
+                (Verdict::Undo, Undoing::Group) if !writing.is_changed => writing.tail = before,
+                (Verdict::Undo | Verdict::Spoilt, Undoing::Group) => return Err(Broken::Alone),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the connection anew if it was lost.
+    async fn connect(&mut self) -> Result<(), Failure> {
+        if self.is_connected {
+            return Ok(());
+        }
+        let connected = tokio::time::timeout(LIMIT, async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            owner::note_session(&mut connection, self.writing.epoch).await?;
+            Ok::<_, sqlx::Error>(connection)
+        });
+        match connected.await {
+            Ok(Ok(connection)) => {
+                // The old one is of no use, and says no farewell.
+                let _lost = std::mem::replace(&mut self.writing.connection, connection);
+                self.is_connected = true;
+                tracing::info!("the database server is reached again");
+                Ok(())
+            }
+            Ok(Err(error)) => Err(Failure::of(&error)),
+            Err(_) => Err(Failure::Passing(format!("the database server cannot be reached: no answer for {LIMIT:?}"))),
+        }
+    }
+
+    /// Finds out whether the last transaction was committed. What is asked for meanwhile is refused.
+    async fn was_committed(&mut self, inbox: &mut mpsc::Receiver<Message>) -> Result<bool, Failure> {
+        loop {
+            match self.connect().await {
+                Ok(()) => {
+                    let asked = tokio::time::timeout(LIMIT, owner::transactions(&mut self.writing.connection, self.writing.epoch)).await;
+                    match asked {
+                        Ok(Ok(Some(transactions))) => return Ok(transactions > self.transactions),
+                        Ok(Ok(None)) => return Err(Failure::Final(owner::REPLACED.into())),
+                        Ok(Err(_)) | Err(_) => self.is_connected = false,
+                    }
+                }
+                Err(failure) => tell_those_who_ask(inbox, &failure),
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+
+    fn count(&self, units: usize, busy: Duration) {
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        self.counters.units.fetch_add(units as u64, Ordering::Relaxed);
+        let nanos = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX);
+        self.counters.busy_nanos.fetch_add(nanos, Ordering::Relaxed);
+        if let Some(observe) = self.counters.observer.get() {
+            observe(units, busy);
+        }
+    }
+
+    /// Says that this process has ended, so that the next one need not wait for it.
+    async fn leave(mut self) {
+        let writing = &mut self.writing;
+        writing.tail.written_at = writing.tail.written_at.max(self.clock.steady().as_microsecond());
+        let left = tokio::time::timeout(LIMIT, async {
+            note(writing).await?;
+            owner::end(&mut writing.connection, writing.epoch).await
+        });
+        if !matches!(left.await, Ok(Ok(()))) {
+            tracing::warn!("the end of this process was not noted: the next one may wait for its sign of life to be old");
+        }
+        // It ends anyhow; a farewell only spares the server a line in its log.
+        let _ = tokio::time::timeout(LIMIT, self.writing.connection.close()).await;
+    }
+}
+
+fn tell_those_who_ask(inbox: &mut mpsc::Receiver<Message>, failure: &Failure) {
+    while let Ok(message) = inbox.try_recv() {
+        match message {
+            Message::Write(unit) => unit.answer(Err(failure)),
+            Message::Ask(reply) => drop(reply.send(())),
+            Message::Close => inbox.close(),
+        }
+    }
+}
+
+fn refuse_the_rest(inbox: &mut mpsc::Receiver<Message>, failure: &Failure) {
+    while let Ok(message) = inbox.try_recv() {
+        if let Message::Write(unit) = message {
+            unit.answer(Err(failure));
+        }
+    }
+}
+
+/// Writes how far the steady time has come.
+async fn note(writing: &mut Writing) -> Result<(), sqlx::Error> {
+    let (steady, date) = (writing.tail.written_at, writing.date);
+    writing.run(sql!("UPDATE process SET steady_at = greatest(steady_at, $1), noted_date = $2", steady, date)).await?;
+    writing.tail.noted_at = steady;
+    Ok(())
+}
