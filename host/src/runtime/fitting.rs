@@ -14,6 +14,9 @@ use super::schemas::reader;
 use super::slot::{Slot, Version};
 use super::text::tamed;
 
+/// Versions that are to serve together, with the components that they are of.
+pub(super) type Partners = Vec<(Arc<Slot>, Arc<Version>)>;
+
 /// Versions by the names of their components.
 type Coming = BTreeMap<String, Arc<Version>>;
 
@@ -27,11 +30,7 @@ pub(super) fn clash(slots: &BTreeMap<String, Arc<Slot>>, slot: &Slot, version: &
 ///
 /// # Errors
 /// As of [`clash`]: there are none, or they do not fit either.
-pub(super) fn partners(
-    slots: &BTreeMap<String, Arc<Slot>>,
-    slot: &Slot,
-    version: &Arc<Version>,
-) -> Result<Vec<(Arc<Slot>, Arc<Version>)>, String> {
+pub(super) fn partners(slots: &BTreeMap<String, Arc<Slot>>, slot: &Slot, version: &Arc<Version>) -> Result<Partners, String> {
     let Some(why) = clash(slots, slot, version) else { return Ok(Vec::new()) };
     let name = &slot.settings.name;
     let mut waiting: BTreeMap<&String, (&Arc<Slot>, Arc<Version>)> =

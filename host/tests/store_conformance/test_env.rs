@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use millrace::clock::Clock;
 use millrace::store::memory::Memory;
 use millrace::store::{
-    AuditEntry, Commit, Conflict, Counted, Database, Dsn, Form, Guard, HistoryRow, Key, KeysOf, Object, OutboxRow, Place, Progress,
-    Resource, RunStatus, Settled, StartedBy, StepRun, StockLine, Stocking, Store, StoreError, Timer, open,
+    AuditEntry, Commit, Conflict, Counted, Database, Dsn, Form, Guard, HistoryRow, Key, KeysOf, Object, OpenError, OutboxRow, Place,
+    Progress, Resource, RunStatus, Settled, StartedBy, StepRun, StockLine, Stocking, Store, StoreError, Timer, open,
 };
 use millrace_workflow::{Instance, RunKind};
 use serde_json::json;
@@ -66,7 +66,7 @@ impl TestEnv {
     pub async fn reopen(&mut self) {
         self.store.operations.close().await;
         self.store = match &self.backend {
-            Backend::Sqlite { folder } => open(&settings(folder), self.clock.clone()).unwrap(),
+            Backend::Sqlite { folder } => opened_again(&settings(folder), &self.clock),
             Backend::Postgres { dsn } => open(&on_server(dsn), self.clock.clone()).unwrap(),
             Backend::Memory { current } => Store::of(Arc::new(current.reopen())),
         };
@@ -114,6 +114,17 @@ pub fn keys() -> Vec<KeysOf> {
     ];
     let counted = Counted { amount: "total".into(), form: Form::Hundredths, states: ["paid".to_owned(), "sent".to_owned()].into() };
     vec![KeysOf { kind: "orders".into(), keys, counted: Some(counted) }]
+}
+
+/// A program that another test is just starting has all that is open here until it runs, so a lock may be held for a moment more.
+fn opened_again(database: &Database, clock: &Clock) -> Store {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match open(database, clock.clone()) {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 pub fn file(folder: &TempDir) -> PathBuf {
