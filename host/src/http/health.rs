@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, join_all};
 use moka::future::Cache;
@@ -75,21 +75,39 @@ pub(super) struct HealthBody {
     status: Verdict,
     /// By module.
     checks: BTreeMap<String, Check>,
-    /// Which process it is; strangers are not told.
-    #[serde(flatten)]
-    about: Option<About>,
 }
 
-/// Which process it is.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "AboutProcess")]
+/// Which process has answered.
+#[derive(Debug, Default)]
 pub(super) struct About {
     /// Name of its config file.
-    pub(super) process: String,
+    pub(super) process: Option<String>,
     /// Version of the program.
-    pub(super) version: &'static str,
-    /// SHA-256 of the config that it runs, in hex; null where it does not know.
+    pub(super) version: Option<String>,
+    /// SHA-256 of the config that it runs, in hex; nothing where it does not know.
     pub(super) config: Option<String>,
+}
+
+/// Headers of an answer that say which process has given it.
+const ABOUT: [HeaderName; 3] = [
+    HeaderName::from_static("x-millrace-process"),
+    HeaderName::from_static("x-millrace-version"),
+    HeaderName::from_static("x-millrace-config"),
+];
+
+impl About {
+    fn tell(self, headers: &mut HeaderMap) {
+        for (name, text) in ABOUT.into_iter().zip([self.process, self.version, self.config]) {
+            headers.extend(text.and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok()).map(|value| (name, value)));
+        }
+    }
+
+    /// What an answer with these headers says; another program says nothing.
+    pub(super) fn heard(headers: &HeaderMap) -> Self {
+        let [process, version, config] =
+            ABOUT.map(|name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        Self { process, version, config }
+    }
 }
 
 /// How the process is as a whole.
@@ -310,7 +328,11 @@ pub(super) async fn health(checks: &HealthChecks, timeout: Duration, about: Opti
     }
     let status = Verdict::of(found.values());
     let code = if matches!(status, Verdict::Unhealthy) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    answer(code, HealthBody { status, checks: found, about })
+    let mut response = answer(code, HealthBody { status, checks: found });
+    if let Some(about) = about {
+        about.tell(response.headers_mut());
+    }
+    response
 }
 
 /// `/readyz`

@@ -272,8 +272,8 @@ fn health_probe(timeout: Duration, insiders: &Arc<health::Insiders>) -> MethodRo
     let insiders = Arc::clone(insiders);
     get(move |State(state): State<Arc<AppState>>, request: Request| {
         let about = insiders.include(&request).then(|| health::About {
-            process: operator::process_name(&state.plan),
-            version: env!("CARGO_PKG_VERSION"),
+            process: Some(operator::process_name(&state.plan)),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             config: state.running_digest(),
         });
         async move { health::health(&state.health, timeout, about).await }

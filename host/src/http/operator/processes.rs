@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::instances::private;
 use super::session::process_name;
 use crate::http::error::ApiError;
-use crate::http::health::{self, Verdict};
+use crate::http::health::{self, About, Verdict};
 use crate::http::proxy::health_of;
 use crate::http::state::Serving;
 use crate::plan::peers::{self, Asked};
@@ -70,9 +70,6 @@ struct Told {
     status: String,
     #[serde(default)]
     checks: BTreeMap<String, ToldCheck>,
-    process: Option<String>,
-    version: Option<String>,
-    config: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -119,14 +116,14 @@ async fn other(address: String, asked: impl IntoIterator<Item = Asked>) -> Proce
         modules: None,
         asked: asked.into_iter().map(|Asked { module, what }| AskedBody { module, what }).collect(),
     };
-    match told.map(|told| serde_json::from_slice::<Told>(&told)) {
+    match told.map(|(headers, body)| serde_json::from_slice::<Told>(&body).map(|told| (About::heard(&headers), told))) {
         Err(why) => drop(process.problems.insert("process".to_owned(), why)),
         Ok(Err(_)) => drop(process.problems.insert("process".to_owned(), "answers, and does not tell how it is".to_owned())),
-        Ok(Ok(Told { status, checks, process: name, version, config })) => {
+        Ok(Ok((about, Told { status, checks }))) => {
             process.health = Verdict::named(&status).map_or("away", Verdict::name);
             let problems = checks.into_iter().filter(|(_, check)| check.status != "up");
             process.problems = problems.map(|(part, check)| (part, check.message)).collect();
-            (process.name, process.version, process.digest) = (name, version, config);
+            (process.name, process.version, process.digest) = (about.process, about.version, about.config);
         }
     }
     process
