@@ -1120,12 +1120,6 @@ export interface components {
             checks: {
                 [key: string]: components["schemas"]["Check"];
             };
-            /** @description Name of its config file. */
-            process?: string;
-            /** @description Version of the program. */
-            version?: string;
-            /** @description SHA-256 of the config that it runs, in hex; null where it does not know. */
-            config?: string | null;
         };
         /** @description One transition that was made. `(kind, id, seq)` is unique and `seq` has no gap. */
         HistoryEntry: {
