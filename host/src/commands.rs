@@ -303,7 +303,7 @@ fn place_of_database(config: &Path, missing: &str) -> anyhow::Result<Option<Plac
     let database = plan.database.with_context(|| format!("{} has no database, so {missing}", config.display()))?;
     if let Some(server) = &database.server {
         bail!(
-            "the database of {} is on the server {server}, and this command is about a file of SQLite. Copies are made and put back with the server's              own tools, pg_dump and pg_restore; what else has to be looked at or put right is asked of the running process: the operator API, and              the pages at /operate",
+            "the database of {} is on the server {server}, and this command is about a file of SQLite. Copies are made and put back with the server's own tools, pg_dump and pg_restore; what else has to be looked at or put right is asked of the running process: the operator API, and the pages at /operate",
             config.display()
         );
     }

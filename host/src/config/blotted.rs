@@ -164,7 +164,13 @@ fn is_blot(one: &Written) -> bool {
 
 /// Whether a value is a secret that is written here: what only names a variable tells nothing.
 fn hides(one: &Written) -> bool {
-    !one.text.is_empty() && !names_a_variable(&one.text) && one.places.iter().any(|place| is_secret(&place.pointer))
+    let hides = |pointer: &str| is_secret(pointer) || is_server(pointer, &one.text);
+    !one.text.is_empty() && !names_a_variable(&one.text) && one.places.iter().any(|place| hides(&place.pointer))
+}
+
+/// Whether a value says where a database is on a server: its password may be in it.
+pub(super) fn is_server(pointer: &str, value: &str) -> bool {
+    pointer.ends_with("/dsn") && value.trim_start().starts_with("postgres")
 }
 
 /// `${NAME}`, or `${NAME:-}`, and nothing else.
@@ -180,7 +186,8 @@ fn is_beside(pointer: &str) -> bool {
     pointer.strip_prefix('/').is_some_and(|rest| rest.starts_with(super::tree::EXTENSION))
 }
 
-fn is_secret(pointer: &str) -> bool {
+/// Whether what is at this place of a config, or of a module of it, is a secret.
+pub(super) fn is_secret(pointer: &str) -> bool {
     let steps = pointer.split('/').skip(1);
     if is_beside(pointer) {
         let steps: Vec<String> = steps.map(str::to_ascii_lowercase).collect();

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::blotted;
 use super::env::Environment;
-use super::tree::{Tree, Unset};
+use super::tree::{EXTENSION, Tree, Unset};
 
 /// What is shown in the place of what is secret.
 const HIDDEN: &str = "[hidden]";
@@ -54,7 +55,9 @@ fn compare(part: &str, pointer: String, (old, new): (Option<&Value>, Option<&Val
         }
         return;
     }
-    let shown = |value: &Value| if is_secret(&pointer) { Value::from(HIDDEN) } else { without_secrets(&pointer, value) };
+    // What is beside the modules may be named anywhere in them, also where a secret is.
+    let is_beside = part.starts_with(EXTENSION);
+    let shown = |value: &Value| if is_beside || hides(&pointer, value) { Value::from(HIDDEN) } else { without_secrets(&pointer, value) };
     changes.push(Change { part: part.to_owned(), from: old.map(&shown), to: new.map(&shown), pointer });
 }
 
@@ -71,13 +74,18 @@ pub fn variables(text: &str, environment: &Environment) -> (BTreeSet<String>, BT
 
 fn is_secret(pointer: &str) -> bool {
     let last = pointer.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    ["secret", "token", "password", "key"].iter().any(|word| last == *word || last.ends_with(word)) || pointer.contains("/headers/")
+    let is_named = ["secret", "token", "password", "key"].iter().any(|word| last == *word || last.ends_with(word));
+    is_named || pointer.contains("/headers/") || blotted::is_secret(pointer)
+}
+
+fn hides(pointer: &str, value: &Value) -> bool {
+    is_secret(pointer) || value.as_str().is_some_and(|value| blotted::is_server(pointer, value))
 }
 
 fn without_secrets(pointer: &str, value: &Value) -> Value {
     let below = |key: &str, value: &Value| {
         let pointer = format!("{pointer}/{key}");
-        if is_secret(&pointer) && !value.is_object() { Value::from(HIDDEN) } else { without_secrets(&pointer, value) }
+        if hides(&pointer, value) && !value.is_object() { Value::from(HIDDEN) } else { without_secrets(&pointer, value) }
     };
     match value {
         Value::Object(object) => Value::Object(object.iter().map(|(key, value)| (key.clone(), below(key, value))).collect()),

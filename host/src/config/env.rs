@@ -61,7 +61,7 @@ impl Environment {
     #[must_use]
     pub fn without_secrets(&self, named: &BTreeSet<String>, secret: &BTreeSet<String>) -> Self {
         let shown = |name: &str, value: &str| {
-            is_plain(value) || name == "MILLRACE_ENV" || (named.contains(name) && !is_secret(name) && !value.contains('@'))
+            is_plain(value) || name == "MILLRACE_ENV" || (named.contains(name) && !is_secret(name) && !is_address_with_more(value))
         };
         let variables = self.variables.iter().map(|(name, value)| {
             let value = if shown(name, value) && !secret.contains(name) { value.clone() } else { hidden(value) };
@@ -87,10 +87,15 @@ fn hidden(value: &str) -> String {
     "hidden-3b7k9qxz5wv2mtrp4n8g6c1fyj".chars().cycle().take(value.chars().count()).collect()
 }
 
+/// Whether a value is an address that may have a password in it.
+fn is_address_with_more(value: &str) -> bool {
+    value.contains('@') || value.starts_with("postgres")
+}
+
 /// Whether a variable of this name holds something that nobody is to see.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    ["SECRET", "TOKEN", "PASS", "KEY", "CREDENTIAL", "PRIVATE"].iter().any(|word| name.contains(word))
+    ["SECRET", "TOKEN", "PASS", "KEY", "CREDENTIAL", "PRIVATE", "_PW", "_PIN"].iter().any(|word| name.contains(word))
 }
 
 /// A number, a time such as `15s`, or a flag: no secret is as short.

@@ -32,6 +32,10 @@ pub fn of(plan: &Plan) -> BTreeMap<String, BTreeSet<Asked>> {
     let mut found: BTreeMap<String, BTreeSet<Asked>> = BTreeMap::new();
     for (module, what, url) in proxied.chain(granted) {
         let Some(authority) = url.parse::<Uri>().ok().and_then(|url| url.authority().cloned()) else { continue };
+        // Who speaks TLS is not asked: it would be with plain words, at a port that may be somebody else's.
+        if !url.starts_with("http://") {
+            continue;
+        }
         // A password that an address is written with is nobody's affair.
         let address = authority.as_str().rsplit('@').next().unwrap_or_default().to_owned();
         found.entry(address).or_default().insert(Asked { module: module.clone(), what: what.clone() });
@@ -48,7 +52,12 @@ mod tests {
 
     #[test]
     fn processes_are_told_by_their_address_with_all_that_is_asked_of_them_and_without_passwords() {
-        let targets = [("/api/things", "http://u:secret@things:8080/base"), ("/api/others", "http://things:8080"), ("/x", "http://far:1")];
+        let targets = [
+            ("/api/things", "http://u:secret@things:8080/base"),
+            ("/api/others", "http://things:8080"),
+            ("/x", "http://far:1"),
+            ("/y", "https://far"),
+        ];
         let proxy = Proxy {
             name: "passes".into(),
             targets: targets.iter().map(|(prefix, url)| ((*prefix).to_owned(), (*url).to_owned())).collect(),

@@ -193,6 +193,12 @@ impl Runtime {
         self.find(component).is_some()
     }
 
+    /// Whether the config has this component now.
+    #[must_use]
+    pub fn is_named(&self, component: &str) -> bool {
+        self.slots.load().named.contains_key(component)
+    }
+
     /// The version that serves a component.
     #[must_use]
     pub fn active(&self, component: &str) -> Option<ActiveVersion> {

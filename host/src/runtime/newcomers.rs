@@ -28,7 +28,7 @@ impl Runtime {
     /// # Errors
     /// The config has a component of this name; the file would be refused, and why.
     pub async fn introduce(&self, name: &str, place: PathBuf, file: Bytes) -> anyhow::Result<ActiveVersion> {
-        anyhow::ensure!(!self.has(name), "the config has a component '{name}' already: upload a version of it");
+        anyhow::ensure!(!self.is_named(name), "the config has a component '{name}' already: upload a version of it");
         let settings = ComponentSettings::unconfigured(name.to_owned(), Source::File(place));
         let slot = match slot(settings, NO_PLACE, &self.services, self.sandbox.engine()) {
             Ok(slot) => Arc::new(slot),
@@ -37,7 +37,7 @@ impl Runtime {
         };
         let version = self.loader.judge(&slot, file, None).await.map_err(candidates::refusal)?;
         let mut newcomers = self.newcomers.lock();
-        newcomers.retain(|known, _| !self.has(known));
+        newcomers.retain(|known, _| !self.is_named(known));
         newcomers.insert(name.to_owned(), slot);
         while newcomers.len() > MAX_NEWCOMERS {
             let other = newcomers.keys().find(|known| *known != name).cloned();
@@ -66,12 +66,12 @@ impl Runtime {
     /// Whether a version of a component of this name can be tried.
     #[must_use]
     pub fn may_try(&self, name: &str) -> bool {
-        self.has(name) || self.newcomer(name).is_some()
+        self.is_named(name) || self.newcomer(name).is_some()
     }
 
     /// A component that was introduced, and which the config still does not have.
     pub(super) fn newcomer(&self, name: &str) -> Option<Arc<Slot>> {
-        self.newcomers.lock().get(name).filter(|_| !self.has(name)).cloned()
+        self.newcomers.lock().get(name).filter(|_| !self.is_named(name)).cloned()
     }
 
     /// A component of the config, or one that was introduced.

@@ -112,7 +112,9 @@ impl Kafka {
                     self.link.unanswered(&self.settings.brokers, &error);
                     if silent_since.get_or_insert_with(Instant::now).elapsed() >= RENEWAL_INTERVAL {
                         silent_since = None;
-                        self.renew_if_forgetful().await?;
+                        if let Err(error) = self.renew_if_forgetful().await {
+                            tracing::warn!(error = format!("{error:#}"), "no other client of Kafka can be made; it is tried again");
+                        }
                     }
                     QUESTION_INTERVAL.1
                 }
@@ -133,8 +135,9 @@ impl Kafka {
                 return Ok(());
             }
             tracing::warn!("the broker answers a new client, and not those that lost it: they are replaced");
+            producer.renew()?;
             link.renewed();
-            producer.renew()
+            Ok(())
         });
         looked.await?
     }

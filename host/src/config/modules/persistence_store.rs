@@ -61,7 +61,12 @@ impl ModuleType for PersistenceStore {
         let (server, file) = match database.driver {
             Driver::Sqlite => (None, database.file().map(str::to_owned)),
             // Beside a server's database a process keeps some files of its own.
-            Driver::Postgres => (database.server().ok(), Some(format!("./data/{}", entry.name))),
+            // Two databases have files of their own each, also where both are worked on in one folder.
+            Driver::Postgres => {
+                let server = database.server().ok();
+                let files = server.as_ref().map(|server| format!("./data/{}-{}", entry.name, server.short()));
+                (server, files.or_else(|| Some(format!("./data/{}", entry.name))))
+            }
         };
         let Some(file) = file else { return Runs::Nothing };
         draft.plan.is_database_placed = context.is_given(&entry.setting("dsn"));

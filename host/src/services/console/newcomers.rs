@@ -60,7 +60,7 @@ impl Console {
     /// # Errors
     /// The config has a component of this name; the file would be refused, and why.
     pub async fn introduce(&self, actor: &Actor, name: &str, place: NewPlace, file: Bytes) -> Result<NewComponentBody, ServiceError> {
-        if self.parts.runtime.has(name) {
+        if self.parts.runtime.is_named(name) {
             let detail = format!("the config has a component '{name}' already: upload a version of it, or choose another name");
             return Err(ServiceError::Conflict(detail));
         }

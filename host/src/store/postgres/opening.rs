@@ -57,6 +57,16 @@ impl Dsn {
     }
 }
 
+impl Dsn {
+    /// What stands for the database in the name of a file, the same at each start: eight digits of a hash of where it is.
+    #[must_use]
+    pub fn short(&self) -> String {
+        use sha2::Digest as _;
+        let hash = sha2::Sha256::digest(self.to_string().as_bytes());
+        hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 impl std::fmt::Display for Dsn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Ok(options) = PgConnectOptions::from_str(&self.0) else { return f.write_str("postgres://") };

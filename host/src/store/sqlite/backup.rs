@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use rusqlite::backup::Backup;
+use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Resource, getrlimit};
 
 use super::super::StoreError;
@@ -148,6 +148,9 @@ pub fn restore(path: &Path, from: &Path, now: Timestamp) -> Result<(Copied, Opti
     let there = before.is_some_and(|before| before.len() > 0);
     let suffix = format!(".before-{}", now.strftime("%Y%m%dT%H%M%S%fZ"));
     let kept = |path: &Path| there.then(|| beside(path, &suffix));
+    if there {
+        join_log(&place);
+    }
     for suffix in ["-wal", "-shm"] {
         move_away(&place, suffix, kept(&place).as_deref())?;
     }
@@ -163,6 +166,18 @@ pub fn restore(path: &Path, from: &Path, now: Timestamp) -> Result<(Copied, Opti
     move_away(path, ".mark", kept(path).as_deref())?;
     drop(lock);
     Ok((content, kept(&place)))
+}
+
+/// Writes what is in the log of a database into its file: the two cannot be given other names at once, and a kill in between would leave a
+/// file without what was confirmed last. What cannot be opened is kept as it is.
+fn join_log(place: &Path) {
+    let joined = Connection::open_with_flags(place, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        connection.close().map_err(|(_, error)| error)
+    });
+    if let Err(error) = joined {
+        tracing::warn!(%error, "the log of the database of before could not be written into its file: both are kept as they are");
+    }
 }
 
 fn write_copy(from: &Path, part: &Path) -> Result<(), OpenError> {

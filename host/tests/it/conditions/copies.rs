@@ -194,6 +194,9 @@ async fn a_restore_that_is_killed_anywhere_is_made_again() {
             home.start(&[]).await.client.login("ada").await.order_until("prod-008", 1, "tok_visa", &["delivered"]).await;
             let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={number}"));
             let said = restore(&home, &injecting(&trace, &inject), &copy);
+            let there = names(home.path().join(DATABASE).parent().unwrap());
+            let is_parted = |name: &String| name.contains(".before-") && name.ends_with("-wal");
+            assert!(!there.iter().any(is_parted), "{call} {number}: a log without its database: {there:?}");
             restore(&home, &[], &copy).unwrap_or_else(|error| panic!("{call} {number}: {error}, after {said:?}"));
             assert_eq!(left(&home).await, 998, "{call} {number}");
         }
