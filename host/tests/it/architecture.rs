@@ -80,6 +80,7 @@ const ONLY_BY: &[(&str, &[&str], &[&str])] = &[
 const SPAWN_NO_TASKS: &[&str] = &[
     "store/sqlite/writer.rs",
     "store/sqlite/check.rs",
+    "store/postgres/mod.rs",
     "runtime/engine.rs",
     "runtime/compile.rs",
     "commands/signals.rs",
