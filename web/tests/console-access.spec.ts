@@ -8,6 +8,9 @@ const EMPTY = [
   ['/history', 'History of the config'],
 ] as const
 
+// Each state is looked at twice, and each look takes seconds on a busy machine.
+test.setTimeout(600_000)
+
 test('nothing is found on a list that is empty', async ({ page, startOwn }) => {
   const own = await startOwn()
   for (const [path, heading] of EMPTY) {

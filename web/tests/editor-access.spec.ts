@@ -5,6 +5,9 @@ import { expect, expectNoViolationsInBoth, test } from './store'
 
 const outline = (page: Page, name: string): Locator => page.getByRole('treeitem', { name }).first()
 
+// Each state is looked at twice, and each look takes seconds on a busy machine.
+test.setTimeout(600_000)
+
 test('nothing is found in what is selected, asked and told of a config', async ({ page, store }) => {
   await openAlone(page, store)
   await page.getByLabel('Find a module').fill('nothing of that name')
