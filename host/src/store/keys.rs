@@ -76,7 +76,25 @@ pub enum KeyValue {
 /// The keys of a resource: name and value.
 pub(super) type Keyed = BTreeSet<(String, KeyValue)>;
 
+/// What is noted of a kind whose resources are given keys: the kind, the [text](KeysOf::text) of its keys, and where it goes on if not all have
+/// theirs.
+pub(super) type Keying = (String, String, Option<i64>);
+
 impl KeysOf {
+    /// Whether every resource has the keys that `specs` say, and nothing else is kept up.
+    pub(super) fn are_given(specs: &[Self], noted: &[Keying]) -> bool {
+        let is_up_to_date = |spec: &Self| {
+            let text = spec.text();
+            noted.iter().any(|(kind, noted, next)| *kind == spec.kind && *noted == text && next.is_none())
+        };
+        noted.len() == specs.len() && specs.iter().all(is_up_to_date)
+    }
+
+    /// The keys as they are noted.
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(&self.keys).unwrap_or_default()
+    }
+
     /// The keys of a resource with this data. What has no such field, or is of another form there, is not found by it.
     pub(super) fn of(&self, id: &str, data: &Object) -> Keyed {
         let mut found = Keyed::new();
@@ -216,6 +234,40 @@ pub struct Matches {
     pub resources: Vec<Resource>,
     /// Where to go on; `None` if there is nothing more.
     pub next: Option<(Timestamp, String)>,
+}
+
+/// Where an entry of an index of keys is in the sequence of a search: when its resource was created, in microseconds, and the id.
+type Place = (i64, String);
+
+/// Entries of an index of keys as a search comes by them, the newest first.
+#[derive(Default)]
+pub(super) struct Seen {
+    wanted: Vec<Place>,
+    count: usize,
+    last: Option<Place>,
+}
+
+impl Seen {
+    /// The next one. False once more fit than are asked for.
+    pub(super) fn take(&mut self, place: Place, fits: bool, limit: usize) -> bool {
+        self.count += 1;
+        if fits && self.wanted.last() != Some(&place) {
+            self.wanted.push(place.clone());
+        }
+        self.last = Some(place);
+        self.wanted.len() <= limit
+    }
+
+    /// Those that fit, at most `limit`, and where to go on if `looked_at` entries were read or more fit.
+    pub(super) fn found(mut self, limit: usize, looked_at: usize) -> (Vec<Place>, Option<Place>) {
+        let next = if self.wanted.len() > limit {
+            self.wanted.truncate(limit);
+            self.wanted.last().cloned()
+        } else {
+            self.last.filter(|_| self.count >= looked_at)
+        };
+        (self.wanted, next)
+    }
 }
 
 /// What somebody has noted of a resource.

@@ -11,6 +11,7 @@
 
 mod audit;
 mod changes;
+mod columns;
 mod commit;
 mod figures;
 mod holds;
@@ -22,10 +23,12 @@ mod messages;
 mod open;
 mod operations;
 mod postgres;
+mod prepared;
 mod resources;
 mod sqlite;
 mod stock;
 mod users;
+mod writer;
 
 pub use self::audit::{Audit, AuditChain, AuditEntry, AuditListing, AuditRow, Broken};
 pub use self::changes::{FieldChange, Was, changed};

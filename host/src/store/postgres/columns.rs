@@ -1,4 +1,4 @@
-//! How values look in a column. Counts are signed 64-bit integers, times are microseconds.
+//! How values look in a column. What is the same in every database is in [`super::super::columns`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,22 +9,9 @@ use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::{Error, Row as _};
 
+pub(super) use super::super::columns::{int, micros, most, reservation_text, run_kind_text, run_status_text};
+use super::super::columns::{reservation_of, run_kind_of, run_status_of};
 use super::super::{FieldChange, ReservationStatus, RunStatus};
-
-/// A count as a column keeps it; what is beyond 2^63 is kept as the largest there is.
-pub(super) fn int(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// A limit as a column keeps it.
-pub(super) fn most(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// Microseconds since 1970, what the tables hold.
-pub(super) fn micros(at: Timestamp) -> i64 {
-    at.as_microsecond()
-}
 
 /// The error of a column that holds what it cannot.
 fn unreadable(column: usize, text: impl Into<String>) -> Error {
@@ -81,66 +68,14 @@ pub(super) fn deadlines(row: &PgRow, column: usize) -> Result<BTreeMap<String, T
     times.into_iter().map(|(transition, micros)| Ok((transition, time_of(micros)?))).collect()
 }
 
-/// The text of such a column.
-pub(super) fn deadlines_text(deadlines: &BTreeMap<String, Timestamp>) -> serde_json::Result<Option<String>> {
-    if deadlines.is_empty() {
-        return Ok(None);
-    }
-    let times: BTreeMap<&str, i64> = deadlines.iter().map(|(transition, at)| (transition.as_str(), at.as_microsecond())).collect();
-    serde_json::to_string(&times).map(Some)
-}
-
-pub(super) fn run_status_text(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Ready => "ready",
-        RunStatus::Running => "running",
-        RunStatus::Done => "done",
-        RunStatus::Quarantined => "parked",
-        RunStatus::Stranded => "stranded",
-    }
-}
-
 pub(super) fn run_status(row: &PgRow, column: usize) -> Result<RunStatus, Error> {
-    match row.try_get(column)? {
-        "ready" => Ok(RunStatus::Ready),
-        "running" => Ok(RunStatus::Running),
-        "done" => Ok(RunStatus::Done),
-        "parked" => Ok(RunStatus::Quarantined),
-        "stranded" => Ok(RunStatus::Stranded),
-        other => Err(unreadable(column, format!("'{other}' is no status of a run"))),
-    }
-}
-
-pub(super) fn run_kind_text(kind: RunKind) -> &'static str {
-    match kind {
-        RunKind::Step => "step",
-        RunKind::Task => "task",
-        RunKind::Undo => "undo",
-    }
+    run_status_of(row.try_get(column)?).map_err(|error| unreadable(column, error))
 }
 
 pub(super) fn run_kind(row: &PgRow, column: usize) -> Result<RunKind, Error> {
-    match row.try_get(column)? {
-        "step" => Ok(RunKind::Step),
-        "task" => Ok(RunKind::Task),
-        "undo" => Ok(RunKind::Undo),
-        other => Err(unreadable(column, format!("'{other}' is no kind of run"))),
-    }
-}
-
-pub(super) fn reservation_text(status: ReservationStatus) -> &'static str {
-    match status {
-        ReservationStatus::Reserved => "reserved",
-        ReservationStatus::Released => "released",
-        ReservationStatus::Sold => "sold",
-    }
+    run_kind_of(row.try_get(column)?).map_err(|error| unreadable(column, error))
 }
 
 pub(super) fn reservation(row: &PgRow, column: usize) -> Result<ReservationStatus, Error> {
-    match row.try_get(column)? {
-        "reserved" => Ok(ReservationStatus::Reserved),
-        "released" => Ok(ReservationStatus::Released),
-        "sold" => Ok(ReservationStatus::Sold),
-        other => Err(unreadable(column, format!("'{other}' is no status of a reservation"))),
-    }
+    reservation_of(row.try_get(column)?).map_err(|error| unreadable(column, error))
 }

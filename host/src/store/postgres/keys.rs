@@ -79,15 +79,7 @@ pub(super) async fn is_complete(connection: &mut PgConnection, specs: &[KeysOf])
         .iter()
         .map(|row| Ok((row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?, row.try_get::<Option<i64>, _>(2)?)))
         .collect::<Result<Vec<_>, Error>>()?;
-    let is_up_to_date = |spec: &KeysOf| {
-        let text = spec_text(spec);
-        known.iter().any(|(kind, known, next)| *kind == spec.kind && *known == text && next.is_none())
-    };
-    Ok(known.len() == specs.len() && specs.iter().all(is_up_to_date))
-}
-
-fn spec_text(spec: &KeysOf) -> String {
-    serde_json::to_string(&spec.keys).unwrap_or_default()
+    Ok(KeysOf::are_given(specs, &known))
 }
 
 /// Gives some of the resources their keys that lack them; false when none lacks any.
@@ -99,7 +91,7 @@ pub(super) async fn give_some(writing: &mut Writing) -> Result<bool, UnitError> 
     for spec in specs.iter() {
         let begin = "INSERT INTO resource_keying (kind, spec, next) VALUES ($1, $2, 0)
                      ON CONFLICT (kind) DO UPDATE SET spec = excluded.spec, next = -1 WHERE resource_keying.spec <> excluded.spec";
-        writing.run(sql!(begin, &spec.kind, spec_text(spec))).await?;
+        writing.run(sql!(begin, &spec.kind, spec.text())).await?;
         let row = writing.row(sql!("SELECT next FROM resource_keying WHERE kind = $1", &spec.kind)).await?;
         let next: Option<i64> = row.map(|row| row.try_get(0)).transpose()?.flatten();
         if let Some(next) = next {

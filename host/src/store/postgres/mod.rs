@@ -39,8 +39,10 @@ use millrace_workflow::Definition;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 
-use self::unit::{Failure, UnitError, Writing};
+use self::unit::{UnitError, Writing};
 use self::writer::WriterHandle;
+use super::prepared::Prepared;
+use super::writer::Failure;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange,
     Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
@@ -73,7 +75,7 @@ macro_rules! read {
     ($self:ident, |$connection:ident| $query:expr) => {{
         let mut acquired = $self.reader().await?;
         let $connection: &mut PgConnection = &mut acquired;
-        $query.await.map_err(|error| Failure::of(&error).to_error())
+        $query.await.map_err(|error| Failure::from(&error).to_error())
     }};
 }
 
@@ -81,9 +83,9 @@ macro_rules! read {
 macro_rules! read_at_once {
     ($self:ident, |$connection:ident| $query:expr) => {{
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        let mut moment = $self.pool.begin_with(begin).await.map_err(|error| Failure::of(&error).to_error())?;
+        let mut moment = $self.pool.begin_with(begin).await.map_err(|error| Failure::from(&error).to_error())?;
         let $connection: &mut PgConnection = &mut moment;
-        let answer = $query.await.map_err(|error| Failure::of(&error).to_error());
+        let answer = $query.await.map_err(|error| Failure::from(&error).to_error());
         // Nothing was written: whether it ends well is of no interest.
         let _ = moment.rollback().await;
         answer
@@ -143,11 +145,11 @@ impl Postgres {
     }
 
     async fn reader(&self) -> Result<PoolConnection<sqlx::Postgres>, StoreError> {
-        self.pool.acquire().await.map_err(|error| Failure::of(&error).to_error())
+        self.pool.acquire().await.map_err(|error| Failure::from(&error).to_error())
     }
 
-    fn prepared(&self, commit: Commit) -> Result<Arc<commit::Prepared>, StoreError> {
-        let prepared = commit::Prepared::new(commit, &self.keys);
+    fn prepared(&self, commit: Commit) -> Result<Arc<Prepared>, StoreError> {
+        let prepared = Prepared::new(commit, &self.keys);
         prepared.map(Arc::new).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))
     }
 }
@@ -156,7 +158,7 @@ impl Postgres {
 impl Resources for Postgres {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
         let prepared = self.prepared(commit)?;
-        written!(self, |writing| prepared.write(writing); prepared)
+        written!(self, |writing| commit::write(&prepared, writing); prepared)
     }
 
     async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
@@ -621,7 +623,7 @@ impl Operations for Postgres {
     }
 
     fn refused(&self) -> Option<Refused> {
-        self.writer.refused()
+        self.writer.state.refused()
     }
 
     fn space(&self) -> std::io::Result<Option<Space>> {
@@ -629,15 +631,15 @@ impl Operations for Postgres {
     }
 
     fn commit_stats(&self) -> CommitStats {
-        self.writer.stats()
+        self.writer.state.stats()
     }
 
     fn on_commit(&self, observe: CommitObserver) {
-        self.writer.on_commit(observe);
+        self.writer.state.on_commit(observe);
     }
 
     async fn failed(&self) -> String {
-        self.writer.failed().await
+        self.writer.state.failed().await
     }
 
     async fn answers(&self) {
@@ -677,9 +679,9 @@ async fn noted<T: Done>(done: T, writing: &mut Writing, entry: Option<AuditEntry
     Ok(done)
 }
 
-async fn write_all(writing: &mut Writing, commits: Vec<Arc<commit::Prepared>>) -> Result<(), UnitError> {
+async fn write_all(writing: &mut Writing, commits: Vec<Arc<Prepared>>) -> Result<(), UnitError> {
     for commit in commits {
-        commit.write(writing).await?;
+        commit::write(&commit, writing).await?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Error, Row as _};
 
-use super::unit::{Tail, sql};
+use super::super::writer::Tail;
+use super::unit::sql;
 
 /// What a process is told that another one has replaced.
 pub(super) const REPLACED: &str =

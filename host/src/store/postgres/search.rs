@@ -6,7 +6,7 @@ use futures::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 use sqlx::{Error, Row as _};
 
-use super::super::keys::{Matches, Search, Wanted};
+use super::super::keys::{Matches, Search, Seen, Wanted};
 use super::columns::{micros, time_of};
 use super::parts::{Part, Value};
 use super::resources::{resource, resource_row};
@@ -170,27 +170,16 @@ fn statement(table: &str, fits: Part, entries: Part, looked_at: usize) -> Walk {
 /// What is asked for, all of it as of the moment of the transaction that the connection is in.
 pub(super) async fn find(moment: &mut PgConnection, search: &Search) -> Result<Matches, Error> {
     let Walk { statement, looked_at } = walk(moment, search).await?;
-    let (mut wanted, mut seen, mut last) = (Vec::new(), 0, None);
+    let mut seen = Seen::default();
     {
         let mut rows = statement.statement().fetch(&mut *moment);
         while let Some(row) = rows.try_next().await? {
-            let position = (row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?);
-            seen += 1;
-            if row.try_get::<bool, _>(2)? && wanted.last() != Some(&position) {
-                wanted.push(position.clone());
-                if wanted.len() > search.limit {
-                    break;
-                }
+            if !seen.take((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?, search.limit) {
+                break;
             }
-            last = Some(position);
         }
     }
-    let next = if wanted.len() > search.limit {
-        wanted.truncate(search.limit);
-        wanted.last().cloned()
-    } else {
-        last.filter(|_| seen >= looked_at)
-    };
+    let (wanted, next) = seen.found(search.limit, looked_at);
     let ids: Vec<&str> = wanted.iter().map(|(_, id)| id.as_str()).collect();
     let select = resource!("WHERE kind = $1 AND id = ANY ($2::text[]) ORDER BY created_at DESC, id DESC");
     let rows = sql!(select, &search.kind, ids).fetch_all(moment).await?;

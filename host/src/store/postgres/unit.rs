@@ -9,7 +9,8 @@ use sqlx::query::Query;
 use sqlx::{Error, Postgres};
 use tokio::sync::oneshot;
 
-use super::super::{Conflict, KeysOf, StoreError};
+use super::super::writer::{Failure, Tail, outcome};
+use super::super::{KeysOf, StoreError};
 
 /// A statement with its values, prepared once for each connection.
 macro_rules! sql {
@@ -21,29 +22,11 @@ pub(super) use sql;
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 /// Why a unit did not take effect.
-#[derive(Debug)]
-pub(super) enum UnitError {
-    /// A rule does not allow it; its neighbours are not concerned.
-    Refused(StoreError),
-    /// The database could not do it.
-    Broken(Error),
-}
+pub(super) type UnitError = super::super::writer::UnitError<Error>;
 
 impl From<Error> for UnitError {
     fn from(error: Error) -> Self {
         Self::Broken(error)
-    }
-}
-
-impl From<StoreError> for UnitError {
-    fn from(error: StoreError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<Conflict> for UnitError {
-    fn from(conflict: Conflict) -> Self {
-        Self::Refused(StoreError::Conflict(conflict))
     }
 }
 
@@ -74,42 +57,15 @@ pub(super) fn about(error: &Error) -> About {
     }
 }
 
-/// What a failure means for everybody in a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// Nothing was written; it may work later.
-    Passing(String),
-    /// Nothing can be written any more.
-    Final(String),
-}
-
-impl Failure {
+impl From<&Error> for Failure {
     /// Of an error before anything was committed.
-    pub(super) fn of(error: &Error) -> Self {
+    fn from(error: &Error) -> Self {
         match error {
             Error::PoolClosed => Self::Final("the store is closed".into()),
             error if about(error) == About::Connection => Self::Passing(format!("the database server cannot be reached: {error}")),
             error => Self::Passing(format!("the database server refuses: {error}")),
         }
     }
-
-    pub(super) fn to_error(&self) -> StoreError {
-        match self {
-            Self::Passing(text) => StoreError::Unavailable(text.clone()),
-            Self::Final(text) => StoreError::Fatal(text.clone()),
-        }
-    }
-}
-
-/// Where the outbox ends; goes back when a unit does.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tail {
-    /// Last position given out.
-    pub(super) position: i64,
-    /// Steady time in microseconds; never goes back, so that age and position agree whatever the clock does.
-    pub(super) written_at: i64,
-    /// The last of them that the database has noted.
-    pub(super) noted_at: i64,
 }
 
 /// What a unit writes with: the connection in a transaction.
@@ -191,7 +147,7 @@ where
             Ok(value) => (Verdict::Keep, Ok(value)),
             Err(UnitError::Refused(error)) => (Verdict::Undo, Err(error)),
             Err(UnitError::Broken(error)) => {
-                let failure = Failure::of(&error);
+                let failure = Failure::from(&error);
                 let verdict = match about(&error) {
                     About::Values => Verdict::Spoilt,
                     about => Verdict::Broken(failure.clone(), about),
@@ -209,12 +165,7 @@ where
 
     fn answer(self: Box<Self>, group: Result<(), &Failure>) {
         let Self { result, reply, .. } = *self;
-        let answer = match (group, result) {
-            (Err(failure), _) => Err(failure.to_error()),
-            (Ok(()), Some(result)) => result,
-            (Ok(()), None) => Err(StoreError::Fatal("the writer skipped a unit".into())),
-        };
         // The caller may be gone; what it asked for is done all the same.
-        let _ = reply.send(answer);
+        let _ = reply.send(outcome(group, result));
     }
 }

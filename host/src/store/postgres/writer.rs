@@ -4,41 +4,30 @@
 //! was asked for and not sent to be committed by then is answered as not written; where the answer to a commit was lost, the database is
 //! asked whether it has happened, for as long as that takes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use parking_lot::Mutex;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::{CommitObserver, CommitStats, KeysOf, Refused, StoreError};
+use super::super::writer::{
+    CAREFUL_GROUPS, Counters, Failure, GROUP_UNITS, Life, NOTE_EVERY, QUEUE_UNITS, QUEUE_WAIT, Tail, Undoing, WriterState,
+};
+use super::super::{KeysOf, StoreError};
 use super::columns::micros;
 use super::owner;
-use super::unit::{About, Call, Failure, Tail, Unit, UnitError, Verdict, Writing, sql};
+use super::unit::{About, Call, Unit, UnitError, Verdict, Writing, sql};
 use crate::clock::Clock;
 use crate::crash_point;
 
-/// Units that may wait for the writer; further callers wait outside.
-const QUEUE_UNITS: usize = 1_024;
-/// Units that share one transaction at most; bounds how long the first of them waits for the others.
-const GROUP_UNITS: usize = 256;
-/// How long a caller waits for a place in the queue.
-const QUEUE_WAIT: Duration = Duration::from_secs(5);
-/// Microseconds after which it is noted again how far the steady time has come: a process that dies loses at most that much of it.
-const NOTE_EVERY: i64 = 250_000;
 /// How long nothing is written before a sign of life is.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How long a transaction, or making a connection, may take. A server that says nothing for longer is as good as gone.
 const LIMIT: Duration = Duration::from_secs(20);
 /// Wait between two attempts to find out what became of a commit.
 const ASK_EVERY: Duration = Duration::from_millis(250);
-/// Groups that are written with savepoints after one had to be written anew for want of them.
-const CAREFUL_GROUPS: u32 = 64;
-/// What is known of a writer that did not say how it ended.
-const UNEXPECTED_END: &str = "the writer has ended unexpectedly";
 
 /// A database that is open for writing.
 pub(super) struct Opened {
@@ -56,33 +45,15 @@ enum Message {
     Close,
 }
 
-/// Whether the writer lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Life {
-    Working,
-    Closed,
-    Failed(String),
-}
-
-#[derive(Default)]
-struct Counters {
-    commits: AtomicU64,
-    units: AtomicU64,
-    busy_nanos: AtomicU64,
-    refused: Mutex<Option<Refused>>,
-    observer: OnceLock<CommitObserver>,
-}
-
 /// The callers' side: hands units to the task.
 pub(super) struct WriterHandle {
     queue: mpsc::Sender<Message>,
-    life: watch::Receiver<Life>,
-    counters: Arc<Counters>,
+    pub(super) state: WriterState,
 }
 
 impl std::fmt::Debug for WriterHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WriterHandle").field("life", &*self.life.borrow()).finish_non_exhaustive()
+        f.debug_struct("WriterHandle").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -99,10 +70,8 @@ impl WriterHandle {
     /// The callers' side and the other one.
     pub(super) fn new(clock: Clock, specs: Arc<[KeysOf]>) -> (Self, Starting) {
         let (queue, inbox) = mpsc::channel(QUEUE_UNITS);
-        let (life_of, life) = watch::channel(Life::Working);
-        let counters = Arc::new(Counters::default());
-        let starting = Starting { inbox, life: life_of, counters: Arc::clone(&counters), clock, specs };
-        (Self { queue, life, counters }, starting)
+        let (state, life_of, counters) = WriterState::new();
+        (Self { queue, state }, Starting { inbox, life: life_of, counters, clock, specs })
     }
 
     /// Runs `work` in a transaction and answers after it is durable. Once queued it happens even if the caller is dropped. It may be run
@@ -131,28 +100,7 @@ impl WriterHandle {
     {
         let (reply, answer) = oneshot::channel();
         let call = Call { work, is_repeatable, result: None, reply };
-        match self.queue.send_timeout(Message::Write(Box::new(call)), QUEUE_WAIT).await {
-            Ok(()) => {}
-            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
-                return Err(StoreError::Unavailable(format!("{QUEUE_UNITS} writes are waiting already")));
-            }
-            Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.gone().await),
-        }
-        match answer.await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.gone().await),
-        }
-    }
-
-    /// Why nothing is written any more. The writer stops listening a moment before it says so.
-    async fn gone(&self) -> StoreError {
-        let mut life = self.life.clone();
-        let end = life.wait_for(|life| *life != Life::Working).await;
-        StoreError::Fatal(match end.as_deref() {
-            Ok(Life::Failed(reason)) => reason.clone(),
-            Ok(_) => "the store is closed".into(),
-            Err(_) => UNEXPECTED_END.into(),
-        })
+        self.state.written(&self.queue, (Message::Write(Box::new(call)), QUEUE_WAIT), answer).await
     }
 
     /// Waits until the writer has come to this question, or has ended. Nothing is written.
@@ -167,39 +115,7 @@ impl WriterHandle {
     pub(super) async fn close(&self) {
         // An error means that it has ended already.
         let _ = self.queue.send(Message::Close).await;
-        let mut life = self.life.clone();
-        let _ = life.wait_for(|life| *life != Life::Working).await;
-    }
-
-    /// Resolves with the reason once the writer has ended because it cannot go on; never resolves otherwise.
-    pub(super) async fn failed(&self) -> String {
-        let mut life = self.life.clone();
-        let reason = match life.wait_for(|life| *life != Life::Working).await.as_deref() {
-            Ok(Life::Failed(reason)) => Some(reason.clone()),
-            Ok(_) => None,
-            Err(_) => Some(UNEXPECTED_END.to_owned()),
-        };
-        match reason {
-            Some(reason) => reason,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Only the first observer is told.
-    pub(super) fn on_commit(&self, observer: CommitObserver) {
-        let _ = self.counters.observer.set(observer);
-    }
-
-    pub(super) fn refused(&self) -> Option<Refused> {
-        self.counters.refused.lock().clone()
-    }
-
-    pub(super) fn stats(&self) -> CommitStats {
-        CommitStats {
-            commits: self.counters.commits.load(Ordering::Relaxed),
-            units: self.counters.units.load(Ordering::Relaxed),
-            busy: Duration::from_nanos(self.counters.busy_nanos.load(Ordering::Relaxed)),
-        }
+        self.state.ended().await;
     }
 }
 
@@ -212,15 +128,6 @@ impl Starting {
         let writer = Writer { writing, is_connected: true, options, transactions: 0, careful: 0, clock, counters };
         life.send_replace(writer.run(&mut inbox).await);
     }
-}
-
-/// What can be undone when a unit is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Undoing {
-    /// The unit alone, by its savepoint.
-    Unit,
-    /// Nothing less than its whole group.
-    Group,
 }
 
 /// Why a transaction was not committed.
@@ -292,14 +199,14 @@ impl Writer {
             Ok(()) => {
                 crash_point!("committed-not-answered");
                 if !group.is_empty() {
-                    self.count(group.len(), started.elapsed());
+                    self.counters.count(group.len(), started.elapsed());
                 }
             }
             Err(failure) => {
                 self.writing.tail = before;
                 // Known before the callers are told, so that whoever asks after a refusal finds it.
                 if let Failure::Passing(reason) = failure {
-                    *self.counters.refused.lock() = Some(Refused { reason: reason.clone(), at: self.clock.steady() });
+                    self.counters.refuse(reason, self.clock.steady());
                 }
             }
         }
@@ -371,7 +278,7 @@ impl Writer {
                     Ok(Ok(_)) => Ok(()),
                     // It says so itself: the transaction was rolled back.
                     Ok(Err(error)) if super::unit::about(&error) == About::Database => {
-                        Err(Broken::All(Failure::of(&error), About::Database))
+                        Err(Broken::All(Failure::from(&error), About::Database))
                     }
                     Ok(Err(error)) => Err(Broken::Unknown(error.to_string())),
                     Err(_) => Err(Broken::Unknown(format!("no answer for {LIMIT:?}"))),
@@ -391,7 +298,7 @@ impl Writer {
 
     /// All of the transaction but its end.
     async fn run_units(&mut self, group: &mut Group, undoing: Undoing) -> Result<(), Broken> {
-        let broken = |error: sqlx::Error| Broken::All(Failure::of(&error), super::unit::about(&error));
+        let broken = |error: sqlx::Error| Broken::All(Failure::from(&error), super::unit::about(&error));
         let writing = &mut self.writing;
         let begun = sqlx::raw_sql(owner::begin(writing.epoch)).execute(&mut writing.connection).await.map_err(broken)?;
         if begun.rows_affected() == 0 {
@@ -447,7 +354,7 @@ impl Writer {
                 tracing::info!("the database server is reached again");
                 Ok(())
             }
-            Ok(Err(error)) => Err(Failure::of(&error)),
+            Ok(Err(error)) => Err(Failure::from(&error)),
             Err(_) => Err(Failure::Passing(format!("the database server cannot be reached: no answer for {LIMIT:?}"))),
         }
     }
@@ -467,16 +374,6 @@ impl Writer {
                 Err(failure) => tell_those_who_ask(inbox, &failure),
             }
             tokio::time::sleep(ASK_EVERY).await;
-        }
-    }
-
-    fn count(&self, units: usize, busy: Duration) {
-        self.counters.commits.fetch_add(1, Ordering::Relaxed);
-        self.counters.units.fetch_add(units as u64, Ordering::Relaxed);
-        let nanos = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX);
-        self.counters.busy_nanos.fetch_add(nanos, Ordering::Relaxed);
-        if let Some(observe) = self.counters.observer.get() {
-            observe(units, busy);
         }
     }
 

@@ -4,8 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{AuditChain, AuditEntry, AuditListing, AuditRow};
-use super::columns::{count, int, json, time};
-use super::writer::micros;
+use super::columns::{count, int, json, micros, most, time};
 
 const ROW: &str = "SELECT seq, at, actor, roles, sudo, action, subject, version_before, version_after, reason, request_id, address,
                           prev_hash, hash FROM audit";
@@ -72,14 +71,14 @@ pub(super) fn statement(listing: &AuditListing) -> (String, Vec<Value>) {
             sql.push_str(&format!(" AND {column} = ?{}", values.len()));
         }
     }
-    values.push(i64::try_from(listing.limit).unwrap_or(i64::MAX).into());
+    values.push(most(listing.limit).into());
     sql.push_str(&format!(" ORDER BY seq DESC LIMIT ?{}", values.len()));
     (sql, values)
 }
 
 pub(super) fn after(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Result<Vec<AuditRow>> {
     let mut statement = connection.prepare_cached(&format!("{ROW} WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
-    statement.query_map(params![int(seq), i64::try_from(limit).unwrap_or(i64::MAX)], audit_row)?.collect()
+    statement.query_map(params![int(seq), most(limit)], audit_row)?.collect()
 }
 
 fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {

@@ -1,4 +1,4 @@
-//! How values look in a column. Counts are SQLite's signed 64-bit integers, times are microseconds.
+//! How values look in a column. What is the same in every database is in [`super::super::columns`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +9,9 @@ use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
 use serde::de::DeserializeOwned;
 
+pub(super) use super::super::columns::{int, micros, most, reservation_text, run_kind_text, run_status_text};
+use super::super::columns::{reservation_of, run_kind_of, run_status_of};
 use super::super::{FieldChange, ReservationStatus, RunStatus};
-
-/// A count as SQLite keeps it; what is beyond 2^63 is kept as the largest there is.
-pub(super) fn int(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
 
 /// A count from a column, which never holds a negative one.
 pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
@@ -59,70 +56,18 @@ pub(super) fn deadlines(row: &Row<'_>, column: usize) -> rusqlite::Result<BTreeM
     times.into_iter().map(|(transition, micros)| Ok((transition, time_of(micros)?))).collect()
 }
 
-/// The text of such a column.
-pub(super) fn deadlines_text(deadlines: &BTreeMap<String, Timestamp>) -> serde_json::Result<Option<String>> {
-    if deadlines.is_empty() {
-        return Ok(None);
-    }
-    let times: BTreeMap<&str, i64> = deadlines.iter().map(|(transition, at)| (transition.as_str(), at.as_microsecond())).collect();
-    serde_json::to_string(&times).map(Some)
-}
-
 fn unreadable(column: usize, text: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, text.into())
 }
 
-pub(super) fn run_status_text(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Ready => "ready",
-        RunStatus::Running => "running",
-        RunStatus::Done => "done",
-        RunStatus::Quarantined => "parked",
-        RunStatus::Stranded => "stranded",
-    }
-}
-
 pub(super) fn run_status(row: &Row<'_>, column: usize) -> rusqlite::Result<RunStatus> {
-    match row.get_ref(column)?.as_str()? {
-        "ready" => Ok(RunStatus::Ready),
-        "running" => Ok(RunStatus::Running),
-        "done" => Ok(RunStatus::Done),
-        "parked" => Ok(RunStatus::Quarantined),
-        "stranded" => Ok(RunStatus::Stranded),
-        other => Err(unreadable(column, format!("'{other}' is no status of a run"))),
-    }
-}
-
-pub(super) fn run_kind_text(kind: RunKind) -> &'static str {
-    match kind {
-        RunKind::Step => "step",
-        RunKind::Task => "task",
-        RunKind::Undo => "undo",
-    }
+    run_status_of(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error))
 }
 
 pub(super) fn run_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<RunKind> {
-    match row.get_ref(column)?.as_str()? {
-        "step" => Ok(RunKind::Step),
-        "task" => Ok(RunKind::Task),
-        "undo" => Ok(RunKind::Undo),
-        other => Err(unreadable(column, format!("'{other}' is no kind of run"))),
-    }
-}
-
-pub(super) fn reservation_text(status: ReservationStatus) -> &'static str {
-    match status {
-        ReservationStatus::Reserved => "reserved",
-        ReservationStatus::Released => "released",
-        ReservationStatus::Sold => "sold",
-    }
+    run_kind_of(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error))
 }
 
 pub(super) fn reservation(row: &Row<'_>, column: usize) -> rusqlite::Result<ReservationStatus> {
-    match row.get_ref(column)?.as_str()? {
-        "reserved" => Ok(ReservationStatus::Reserved),
-        "released" => Ok(ReservationStatus::Released),
-        "sold" => Ok(ReservationStatus::Sold),
-        other => Err(unreadable(column, format!("'{other}' is no status of a reservation"))),
-    }
+    reservation_of(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error))
 }

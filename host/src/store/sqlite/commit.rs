@@ -1,243 +1,197 @@
 //! One decision, made durable: the statements of a [`Commit`], as few as there can be.
 
-use std::sync::Arc;
-
 use rusqlite::{OptionalExtension, params};
 
-use super::super::figures::{self, Figure};
 use super::super::keys::Keyed;
-use super::super::{Commit, Committed, Conflict, FieldChange, Guard, HistoryRow, Object, OutboxRow, Resource, RunStatus, Settled};
-use super::super::{KeysOf, StepRun, Timer, Touched};
+use super::super::prepared::{Keys, Prepared};
+use super::super::{Committed, Conflict, FieldChange, Guard, HistoryRow, OutboxRow, Resource, RunStatus, Settled};
+use super::super::{StepRun, Timer, Touched};
 use super::audit;
-use super::columns::{deadlines_text, int, run_kind_text, run_status_text};
+use super::columns::{int, micros, run_kind_text, run_status_text};
 use super::idempotency::insert_idempotency;
 use super::keys::{self, Of};
 use super::stock;
 use super::waiting::insert_inbox;
-use super::writer::{UnitError, Writing, micros};
+use super::writer::{UnitError, Writing};
 use crate::faults::planted;
 
-/// A commit whose JSON was written by the caller's thread: the writer has better things to do.
-pub(super) struct Prepared {
-    pub(super) commit: Commit,
-    data: String,
-    instance: Option<String>,
-    deadlines: Option<String>,
-    keys: Option<Keys>,
-    figure: Option<Figure>,
-    also: Vec<Self>,
+/// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
+/// Can be done again, and writes the same then.
+pub(super) fn write(prepared: &Prepared, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
+    if let Some(inbox) = &prepared.commit.inbox
+        && !planted("no-inbox")
+    {
+        insert_inbox(writing, inbox)?;
+    }
+    if let Some(event) = &prepared.commit.waited
+        && !super::waiting::remove(writing, event.number)?
+    {
+        return Err(super::waiting::duplicate(event).into());
+    }
+    if let Some(row) = &prepared.commit.idempotency
+        && !planted("no-idempotency")
+    {
+        insert_idempotency(writing, row)?;
+    }
+    if let Some(settled) = &prepared.commit.settled {
+        settle(writing, settled)?;
+    }
+    if let Some(touched) = &prepared.commit.touched {
+        touch(writing, touched)?;
+    }
+    if let Some((guard, resource)) = &prepared.commit.change {
+        let pk = write_resource(prepared, writing, *guard, resource)?;
+        for (at, row) in prepared.commit.history.iter().enumerate() {
+            let changes = if at == 0 { prepared.commit.changes.as_slice() } else { &[] };
+            insert_history(writing, pk, (resource, row), changes)?;
+        }
+        if let Some(figure) = &prepared.figure {
+            super::figures::add(writing, &resource.kind, figure)?;
+        }
+        for row in &prepared.commit.prices {
+            let insert = "INSERT INTO prices (resource, version, price, actor, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+            writing.run(insert, params![pk, int(row.version), row.price, row.actor, micros(row.at)])?;
+        }
+        // A resource that was not there has no timers.
+        if *guard != Guard::Absent {
+            writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
+        }
+        if resource.workflow.as_ref().is_some_and(|progress| progress.finished) {
+            super::holds::end(writing, pk)?;
+        }
+        for timer in &prepared.commit.timers {
+            insert_timer(writing, pk, timer)?;
+        }
+    } else {
+        for timer in &prepared.commit.timers {
+            add_timer(writing, timer)?;
+        }
+    }
+    for run in &prepared.commit.runs {
+        insert_run(writing, run)?;
+    }
+    for row in &prepared.commit.kv {
+        super::kv::apply(writing, row)?;
+    }
+    if let Some(stocking) = &prepared.commit.stock {
+        stock::apply(writing, stocking, prepared.commit.audit.first().map(|entry| entry.actor.as_str()))?;
+    }
+    audit::append(writing.connection, prepared.commit.audited())?;
+    let mut positions = insert_outbox(writing, &prepared.commit.outbox)?;
+    for other in &prepared.also {
+        positions.extend(write(other, writing)?.positions);
+    }
+    Ok(Committed { positions })
 }
 
-/// What a resource is found by; there is none if its kind is found by nothing but its id.
-struct Keys {
-    is: Keyed,
-    /// What it was found by until now, if the caller knows.
-    was: Option<Keyed>,
-}
-
-impl Keys {
-    fn new(spec: &KeysOf, resource: &Resource, before: Option<&Arc<Object>>) -> Self {
-        let is = spec.of(&resource.id, &resource.data);
-        let was = before.map(|before| if Arc::ptr_eq(before, &resource.data) { is.clone() } else { spec.of(&resource.id, before) });
-        Self { is, was }
+fn write_resource(prepared: &Prepared, writing: &Writing<'_>, guard: Guard, resource: &Resource) -> Result<i64, UnitError> {
+    match guard {
+        Guard::Absent => insert_resource(prepared, writing, resource),
+        Guard::Version(version) => update_resource(prepared, writing, version, resource),
     }
 }
 
-impl Prepared {
-    pub(super) fn new(mut commit: Commit, keys: &[KeysOf]) -> serde_json::Result<Self> {
-        let also = std::mem::take(&mut commit.also).into_iter().map(|other| Self::new(other, keys)).collect::<Result<_, _>>()?;
-        let resource = commit.change.as_ref().map(|(_, resource)| resource);
-        debug_assert!(resource.is_some() || commit.history.is_empty(), "history belongs to a change");
-        let data = resource.map(|resource| serde_json::to_string(&*resource.data)).transpose()?.unwrap_or_default();
-        let progress = resource.and_then(|resource| resource.workflow.as_ref());
-        let instance = progress.map(|progress| serde_json::to_string(&progress.instance)).transpose()?;
-        let deadlines = progress.map(|progress| deadlines_text(&progress.deadlines)).transpose()?.flatten();
-        let figure = figures::added(&commit, keys);
-        let keys = resource.and_then(|resource| {
-            let spec = keys.iter().find(|keys| keys.kind == resource.kind)?;
-            Some(Keys::new(spec, resource, commit.before.as_ref()))
-        });
-        Ok(Self { commit, data, instance, deadlines, keys, figure, also })
+fn insert_resource(prepared: &Prepared, writing: &Writing<'_>, resource: &Resource) -> Result<i64, UnitError> {
+    let progress = resource.workflow.as_ref();
+    let inserted = writing.run(
+        "INSERT INTO resources (kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at,
+                                updated_at, data, traceparent, touched_at, deadlines)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING",
+        params![
+            resource.kind,
+            resource.id,
+            resource.owner,
+            resource.state,
+            int(resource.version),
+            progress.map(|progress| &progress.workflow),
+            progress.map(|progress| &progress.machine),
+            prepared.instance,
+            progress.and_then(|progress| progress.attention.as_ref()),
+            progress.map(|progress| progress.finished),
+            micros(resource.created_at),
+            micros(resource.updated_at),
+            prepared.data,
+            progress.and_then(|progress| progress.traceparent.as_deref()),
+            writing.tail.written_at,
+            prepared.deadlines,
+        ],
+    )?;
+    if inserted == 0 {
+        return Err(Conflict::Exists { kind: resource.kind.clone(), id: resource.id.clone() }.into());
     }
-
-    /// Writes everything or fails at the first guard that does not hold; the caller undoes what was written by then.
-    /// Can be done again, and writes the same then.
-    pub(super) fn write(&self, writing: &mut Writing<'_>) -> Result<Committed, UnitError> {
-        if let Some(inbox) = &self.commit.inbox
-            && !planted("no-inbox")
-        {
-            insert_inbox(writing, inbox)?;
-        }
-        if let Some(event) = &self.commit.waited
-            && !super::waiting::remove(writing, event.number)?
-        {
-            return Err(super::waiting::duplicate(event).into());
-        }
-        if let Some(row) = &self.commit.idempotency
-            && !planted("no-idempotency")
-        {
-            insert_idempotency(writing, row)?;
-        }
-        if let Some(settled) = &self.commit.settled {
-            settle(writing, settled)?;
-        }
-        if let Some(touched) = &self.commit.touched {
-            touch(writing, touched)?;
-        }
-        if let Some((guard, resource)) = &self.commit.change {
-            let pk = self.write_resource(writing, *guard, resource)?;
-            for (at, row) in self.commit.history.iter().enumerate() {
-                let changes = if at == 0 { self.commit.changes.as_slice() } else { &[] };
-                insert_history(writing, pk, (resource, row), changes)?;
-            }
-            if let Some(figure) = &self.figure {
-                super::figures::add(writing, &resource.kind, figure)?;
-            }
-            for row in &self.commit.prices {
-                let insert = "INSERT INTO prices (resource, version, price, actor, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-                writing.run(insert, params![pk, int(row.version), row.price, row.actor, micros(row.at)])?;
-            }
-            // A resource that was not there has no timers.
-            if *guard != Guard::Absent {
-                writing.run("DELETE FROM timers WHERE resource = ?1", [pk])?;
-            }
-            if resource.workflow.as_ref().is_some_and(|progress| progress.finished) {
-                super::holds::end(writing, pk)?;
-            }
-            for timer in &self.commit.timers {
-                insert_timer(writing, pk, timer)?;
-            }
-        } else {
-            for timer in &self.commit.timers {
-                add_timer(writing, timer)?;
-            }
-        }
-        for run in &self.commit.runs {
-            insert_run(writing, run)?;
-        }
-        for row in &self.commit.kv {
-            super::kv::apply(writing, row)?;
-        }
-        if let Some(stocking) = &self.commit.stock {
-            stock::apply(writing, stocking, self.commit.audit.first().map(|entry| entry.actor.as_str()))?;
-        }
-        audit::append(writing.connection, self.commit.audited())?;
-        let mut positions = insert_outbox(writing, &self.commit.outbox)?;
-        for other in &self.also {
-            positions.extend(other.write(writing)?.positions);
-        }
-        Ok(Committed { positions })
-    }
-
-    fn write_resource(&self, writing: &Writing<'_>, guard: Guard, resource: &Resource) -> Result<i64, UnitError> {
-        match guard {
-            Guard::Absent => self.insert_resource(writing, resource),
-            Guard::Version(version) => self.update_resource(writing, version, resource),
-        }
-    }
-
-    fn insert_resource(&self, writing: &Writing<'_>, resource: &Resource) -> Result<i64, UnitError> {
-        let progress = resource.workflow.as_ref();
-        let inserted = writing.run(
-            "INSERT INTO resources (kind, id, owner, state, version, workflow, machine, instance, attention, finished, created_at,
-                                    updated_at, data, traceparent, touched_at, deadlines)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING",
-            params![
-                resource.kind,
-                resource.id,
-                resource.owner,
-                resource.state,
-                int(resource.version),
-                progress.map(|progress| &progress.workflow),
-                progress.map(|progress| &progress.machine),
-                self.instance,
-                progress.and_then(|progress| progress.attention.as_ref()),
-                progress.map(|progress| progress.finished),
-                micros(resource.created_at),
-                micros(resource.updated_at),
-                self.data,
-                progress.and_then(|progress| progress.traceparent.as_deref()),
-                writing.tail.written_at,
-                self.deadlines,
-            ],
+    let pk = writing.connection.last_insert_rowid();
+    if let Some(keys) = &prepared.keys {
+        keys::change(
+            writing,
+            &Of { kind: &resource.kind, id: &resource.id, created_at: micros(resource.created_at) },
+            &Keyed::new(),
+            &keys.is,
         )?;
-        if inserted == 0 {
-            return Err(Conflict::Exists { kind: resource.kind.clone(), id: resource.id.clone() }.into());
-        }
-        let pk = writing.connection.last_insert_rowid();
-        if let Some(keys) = &self.keys {
-            keys::change(
-                writing,
-                &Of { kind: &resource.kind, id: &resource.id, created_at: micros(resource.created_at) },
-                &Keyed::new(),
-                &keys.is,
-            )?;
-        }
-        Ok(pk)
     }
+    Ok(pk)
+}
 
-    /// What the resource is found by, unless that is what it was.
-    fn change_keys(&self, writing: &Writing<'_>, before: &Before, resource: &Resource) -> rusqlite::Result<()> {
-        let (Some(spec), Some(Keys { is, was })) = (writing.spec(&resource.kind), &self.keys) else { return Ok(()) };
-        let of = Of { kind: &resource.kind, id: &resource.id, created_at: before.created_at };
-        match (was, &before.data) {
-            (Some(was), _) => keys::change(writing, &of, was, is),
-            (None, Some(data)) if *data == self.data => Ok(()),
-            (None, data) => {
-                let was = data.as_ref().and_then(|data| serde_json::from_str(data).ok()).map(|data| spec.of(&resource.id, &data));
-                keys::change(writing, &of, &was.unwrap_or_default(), is)
-            }
+/// What the resource is found by, unless that is what it was.
+fn change_keys(prepared: &Prepared, writing: &Writing<'_>, before: &Before, resource: &Resource) -> rusqlite::Result<()> {
+    let (Some(spec), Some(Keys { is, was })) = (writing.spec(&resource.kind), &prepared.keys) else { return Ok(()) };
+    let of = Of { kind: &resource.kind, id: &resource.id, created_at: before.created_at };
+    match (was, &before.data) {
+        (Some(was), _) => keys::change(writing, &of, was, is),
+        (None, Some(data)) if *data == prepared.data => Ok(()),
+        (None, data) => {
+            let was = data.as_ref().and_then(|data| serde_json::from_str(data).ok()).map(|data| spec.of(&resource.id, &data));
+            keys::change(writing, &of, &was.unwrap_or_default(), is)
         }
     }
+}
 
-    fn update_resource(&self, writing: &Writing<'_>, version: u64, resource: &Resource) -> Result<i64, UnitError> {
-        let conflict = || Conflict::Version { kind: resource.kind.clone(), id: resource.id.clone() };
-        let before = Before::select(writing, resource, self.keys.as_ref().is_some_and(|keys| keys.was.is_none()))?.ok_or_else(conflict)?;
-        if before.version != int(version) && !planted("no-compare-and-set") {
-            return Err(conflict().into());
-        }
-        self.change_keys(writing, &before, resource)?;
-        let (state, version, updated_at) = (&resource.state, int(resource.version), micros(resource.updated_at));
-        let progress = resource.workflow.as_ref();
-        if before.is_indexed_like(resource) {
-            writing.run(
-                "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, touched_at = ?8,
-                                      deadlines = ?9
-                 WHERE pk = ?1",
-                params![
-                    before.pk,
-                    state,
-                    version,
-                    updated_at,
-                    self.instance,
-                    progress.map(|progress| &progress.machine),
-                    self.data,
-                    writing.tail.written_at,
-                    self.deadlines
-                ],
-            )?;
-            return Ok(before.pk);
-        }
+fn update_resource(prepared: &Prepared, writing: &Writing<'_>, version: u64, resource: &Resource) -> Result<i64, UnitError> {
+    let conflict = || Conflict::Version { kind: resource.kind.clone(), id: resource.id.clone() };
+    let before = Before::select(writing, resource, prepared.keys.as_ref().is_some_and(|keys| keys.was.is_none()))?.ok_or_else(conflict)?;
+    if before.version != int(version) && !planted("no-compare-and-set") {
+        return Err(conflict().into());
+    }
+    change_keys(prepared, writing, &before, resource)?;
+    let (state, version, updated_at) = (&resource.state, int(resource.version), micros(resource.updated_at));
+    let progress = resource.workflow.as_ref();
+    if before.is_indexed_like(resource) {
         writing.run(
-            "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, workflow = ?8,
-                                  attention = ?9, finished = ?10, touched_at = ?11, deadlines = ?12 WHERE pk = ?1",
+            "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, touched_at = ?8,
+                                  deadlines = ?9
+             WHERE pk = ?1",
             params![
                 before.pk,
                 state,
                 version,
                 updated_at,
-                self.instance,
+                prepared.instance,
                 progress.map(|progress| &progress.machine),
-                self.data,
-                progress.map(|progress| &progress.workflow),
-                progress.and_then(|progress| progress.attention.as_ref()),
-                progress.map(|progress| progress.finished),
+                prepared.data,
                 writing.tail.written_at,
-                self.deadlines,
+                prepared.deadlines
             ],
         )?;
-        Ok(before.pk)
+        return Ok(before.pk);
     }
+    writing.run(
+        "UPDATE resources SET state = ?2, version = ?3, updated_at = ?4, instance = ?5, machine = ?6, data = ?7, workflow = ?8,
+                              attention = ?9, finished = ?10, touched_at = ?11, deadlines = ?12 WHERE pk = ?1",
+        params![
+            before.pk,
+            state,
+            version,
+            updated_at,
+            prepared.instance,
+            progress.map(|progress| &progress.machine),
+            prepared.data,
+            progress.map(|progress| &progress.workflow),
+            progress.and_then(|progress| progress.attention.as_ref()),
+            progress.map(|progress| progress.finished),
+            writing.tail.written_at,
+            prepared.deadlines,
+        ],
+    )?;
+    Ok(before.pk)
 }
 
 /// What of a resource decides how it is updated.

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Resource;
-use super::columns::int;
+use super::columns::{int, micros};
 use super::keys;
 use super::resources::{RESOURCE, resource_row};
 use super::retention::older;
 use super::runs::RUN_OF;
-use super::writer::{UnitError, Writing, micros};
+use super::writer::{UnitError, Writing};
 
 /// What must hold of an instance that may go.
 const ENDED: &str = "finished = 1 AND attention IS NULL

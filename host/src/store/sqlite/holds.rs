@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{Hold, StepRun};
-use super::columns::time;
+use super::columns::{micros, time};
 use super::runs;
-use super::writer::{UnitError, Writing, micros};
+use super::writer::{UnitError, Writing};
 
 pub(super) fn hold(writing: &Writing<'_>, kind: &str, id: &str, hold: &Hold) -> Result<bool, UnitError> {
     let held = writing.run(

@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use super::super::keys::{KeyValue, Keyed, KeysOf, Note};
 use super::super::{AuditEntry, IdempotencyRow};
 use super::audit;
-use super::columns::{count, int, json, time};
+use super::columns::{count, int, json, micros, most, time};
 use super::idempotency::insert_idempotency;
-use super::writer::{UnitError, Writing, micros};
+use super::writer::{UnitError, Writing};
 
 /// Resources that one transaction gives their keys, so that the writer is never held for long.
 const AT_ONCE: i64 = 200;
@@ -65,15 +65,7 @@ pub(super) fn is_complete(connection: &Connection, specs: &[KeysOf]) -> rusqlite
     let mut statement = connection.prepare_cached("SELECT kind, spec, next FROM resource_keying WHERE spec <> ''")?;
     let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?));
     let known = statement.query_map([], row)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    let is_up_to_date = |spec: &KeysOf| {
-        let text = spec_text(spec);
-        known.iter().any(|(kind, known, next)| *kind == spec.kind && *known == text && next.is_none())
-    };
-    Ok(known.len() == specs.len() && specs.iter().all(is_up_to_date))
-}
-
-fn spec_text(spec: &KeysOf) -> String {
-    serde_json::to_string(&spec.keys).unwrap_or_default()
+    Ok(KeysOf::are_given(specs, &known))
 }
 
 /// Gives some of the resources their keys that lack them; false when none lacks any.
@@ -86,7 +78,7 @@ pub(super) fn give_some(writing: &Writing<'_>) -> Result<bool, UnitError> {
         [kinds],
     )?;
     for spec in specs {
-        let text = spec_text(spec);
+        let text = spec.text();
         writing.run(
             "INSERT INTO resource_keying (kind, spec, next) VALUES (?1, ?2, 0)
              ON CONFLICT DO UPDATE SET spec = excluded.spec, next = -1 WHERE spec <> excluded.spec",
@@ -161,5 +153,5 @@ pub(super) fn notes(connection: &Connection, kind: &str, id: &str, before: u64, 
     let note = |row: &rusqlite::Row<'_>| {
         Ok(Note { seq: count(row, 0)?, kind: row.get(1)?, id: row.get(2)?, at: time(row, 3)?, author: row.get(4)?, text: row.get(5)? })
     };
-    statement.query_map(params![kind, id, int(before), i64::try_from(limit).unwrap_or(i64::MAX)], note)?.collect()
+    statement.query_map(params![kind, id, int(before), most(limit)], note)?.collect()
 }

@@ -48,6 +48,7 @@ use millrace_workflow::Definition;
 
 use self::readers::Readers;
 use self::writer::WriterHandle;
+use super::prepared::Prepared;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange,
     Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
@@ -100,18 +101,17 @@ impl Sqlite {
 #[async_trait]
 impl Resources for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let prepared =
-            commit::Prepared::new(commit, &self.keys).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
+        let prepared = Prepared::new(commit, &self.keys).map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
         if prepared.commit.is_a_receipt() {
-            return self.writer.write_when_others_do(move |writing| prepared.write(writing)).await;
+            return self.writer.write_when_others_do(move |writing| commit::write(&prepared, writing)).await;
         }
-        self.writer.write_repeatably(move |writing| prepared.write(writing)).await
+        self.writer.write_repeatably(move |writing| commit::write(&prepared, writing)).await
     }
 
     async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), StoreError> {
-        let prepared: Result<Vec<_>, _> = commits.into_iter().map(|commit| commit::Prepared::new(commit, &self.keys)).collect();
+        let prepared: Result<Vec<_>, _> = commits.into_iter().map(|commit| Prepared::new(commit, &self.keys)).collect();
         let prepared = prepared.map_err(|error| StoreError::Unavailable(format!("data is no JSON: {error}")))?;
-        self.writer.write_repeatably(move |writing| prepared.iter().try_for_each(|commit| commit.write(writing).map(drop))).await
+        self.writer.write_repeatably(move |writing| prepared.iter().try_for_each(|commit| commit::write(commit, writing).map(drop))).await
     }
 
     async fn resource(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
@@ -611,7 +611,7 @@ impl Operations for Sqlite {
     }
 
     fn refused(&self) -> Option<Refused> {
-        self.writer.refused()
+        self.writer.state.refused()
     }
 
     fn space(&self) -> std::io::Result<Option<Space>> {
@@ -619,15 +619,15 @@ impl Operations for Sqlite {
     }
 
     fn commit_stats(&self) -> CommitStats {
-        self.writer.stats()
+        self.writer.state.stats()
     }
 
     fn on_commit(&self, observe: CommitObserver) {
-        self.writer.on_commit(observe);
+        self.writer.state.on_commit(observe);
     }
 
     async fn failed(&self) -> String {
-        self.writer.failed().await
+        self.writer.state.failed().await
     }
 
     async fn answers(&self) {

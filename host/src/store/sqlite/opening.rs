@@ -81,7 +81,7 @@ fn begin(connection: &Connection, epoch: i64, tail: &mut Tail, clock: &Clock) ->
             tail.noted_at = steady;
             Ok(true)
         }
-        Err(error) => match Failure::of(&error) {
+        Err(error) => match Failure::from(&error) {
             Failure::Passing(reason) => {
                 tracing::warn!(reason, "the database cannot be written now: it is read, and nothing new begins until it can");
                 Ok(false)

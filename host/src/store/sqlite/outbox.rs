@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::super::{DeadLetter, InboxRow, OutboxRow, Redriven};
-use super::columns::{count, int, shared_text, time};
-use super::writer::{UnitError, Writing, micros};
+use super::columns::{count, int, micros, most, shared_text, time};
+use super::writer::{UnitError, Writing};
 
 pub(super) fn unpublished(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<Vec<OutboxRow>> {
     let mut statement = connection.prepare_cached(
         "SELECT outbox.position, seq, topic, key, event_id, traceparent, payload FROM unpublished JOIN outbox USING (position)
          WHERE unpublished.position > ?1 ORDER BY unpublished.position LIMIT ?2",
     )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = most(limit);
     statement.query_map([int(after), limit], |row| event(row, 0))?.collect()
 }
 
@@ -101,7 +101,7 @@ pub(super) fn dead_letters(connection: &Connection, limit: usize) -> rusqlite::R
     let row = |row: &Row<'_>| {
         Ok(DeadLetter { id: count(row, 0)?, consumer: row.get(1)?, reason: row.get(2)?, at: time(row, 3)?, event: event(row, 4)? })
     };
-    statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], row)?.collect()
+    statement.query_map([most(limit)], row)?.collect()
 }
 
 /// Dead letters of an event that the outbox still has, each with the event's position there. Looks at the whole outbox.

@@ -31,7 +31,7 @@ impl Readers {
         let result = query(&mut connection);
         self.idle.lock().push(connection);
         drop(permit);
-        result.map_err(|error| Failure::of(&error).to_error())
+        result.map_err(|error| Failure::from(&error).to_error())
     }
 
     /// Runs `query` on a thread that may block.
@@ -50,7 +50,7 @@ impl Readers {
             result
         });
         match reading.await {
-            Ok(result) => result.map_err(|error| Failure::of(&error).to_error()),
+            Ok(result) => result.map_err(|error| Failure::from(&error).to_error()),
             Err(error) => Err(StoreError::Fatal(format!("a read did not end: {error}"))),
         }
     }

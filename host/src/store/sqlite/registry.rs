@@ -5,10 +5,10 @@ use millrace_workflow::Definition;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::super::{Backlog, OLDEST_LOOKED_AT, PinnedTo};
-use super::columns::{count, json, time};
+use super::columns::{count, json, micros, time};
 use super::outbox::unpublished_count;
 use super::runs::{RUN_IS_FREE, TIMER_IS_FREE};
-use super::writer::{UnitError, Writing, micros};
+use super::writer::{UnitError, Writing};
 
 pub(super) fn put_machine(writing: &Writing<'_>, digest: &str, definition: &str) -> Result<(), UnitError> {
     writing.run("INSERT INTO machines (digest, definition) VALUES (?1, ?2) ON CONFLICT DO NOTHING", [digest, definition])?;

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{AuditEntry, Conflict, FieldChange, Guard, HistoryRow, Listing, PriceRow, Progress, Resource};
 use super::audit;
-use super::columns::{changes, count, deadlines, int, json, optional_shared_text, time};
-use super::writer::{UnitError, Writing, micros};
+use super::columns::{changes, count, deadlines, int, json, micros, most, optional_shared_text, time};
+use super::writer::{UnitError, Writing};
 
 /// What of a resource is [`Progress`].
 const PROGRESS: &str = "workflow, machine, instance, attention, finished, traceparent, deadlines";
@@ -81,7 +81,7 @@ pub(super) fn statement(listing: &Listing) -> (String, Vec<Value>) {
         }
     }
     sql.push_str(if listing.by_id { " ORDER BY id" } else { " ORDER BY created_at DESC, id DESC" });
-    values.push(i64::try_from(listing.limit).unwrap_or(i64::MAX).into());
+    values.push(most(listing.limit).into());
     sql.push_str(&format!(" LIMIT ?{}", values.len()));
     (sql, values)
 }
@@ -153,10 +153,6 @@ pub(super) fn select_changes(
     )?;
     let row = |row: &Row<'_>| Ok((count(row, 0)?, changes(row, 1)?));
     statement.query_map(params![kind, id, int(from), int(before), most(limit)], row)?.collect()
-}
-
-fn most(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn history_row(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::super::Prunable;
-use super::writer::{UnitError, Writing, micros};
+use super::columns::micros;
+use super::writer::{UnitError, Writing};
 
 /// Rows that one transaction of a prune looks at, so that the writer is never held for long.
 const STRETCH_ROWS: i64 = 500;

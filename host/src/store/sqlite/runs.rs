@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Line, RunStatus, StepRun, Timer};
-use super::columns::{count, int, optional_shared_text, run_kind, run_status, run_status_text, time, time_of};
-use super::writer::{UnitError, Writing, micros};
+use super::columns::{count, int, micros, most, optional_shared_text, run_kind, run_status, run_status_text, time, time_of};
+use super::writer::{UnitError, Writing};
 use crate::crash_point;
 use crate::faults::planted;
 
@@ -70,7 +70,7 @@ pub(super) fn claim(writing: &Writing<'_>, line: &Line, now: Timestamp, limit: u
              ORDER BY due_at, sequence LIMIT ?3
          ) RETURNING {COLUMNS}"
     ))?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = most(limit);
     let claimed = statement.query_map(params![writing.epoch, micros(now), limit, line.component, line.again], run_row)?;
     Ok(in_sequence(claimed.collect::<Result<_, _>>()?))
 }
@@ -185,7 +185,7 @@ pub(super) fn due_timers(connection: &Connection, now: Timestamp, limit: usize) 
         "SELECT kind, id, transition, timers.version, due_at FROM timers JOIN resources ON pk = resource
          WHERE due_at <= ?1 AND {TIMER_IS_FREE} ORDER BY due_at, resource, transition LIMIT ?2"
     ))?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = most(limit);
     statement.query_map(params![micros(now), limit], timer_row)?.collect()
 }
 

@@ -5,10 +5,9 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 
-use super::super::keys::{Matches, Search, Wanted};
-use super::columns::time_of;
+use super::super::keys::{Matches, Search, Seen, Wanted};
+use super::columns::{micros, time_of};
 use super::resources::select_resource;
-use super::writer::micros;
 
 /// Entries of an index that are counted to find out whether a condition fits few.
 const FEW: i64 = 2_000;
@@ -199,26 +198,15 @@ fn statement(index: &str, fits: Part, entries: Part, looked_at: usize) -> Walk {
 pub(super) fn find(connection: &mut Connection, search: &Search) -> rusqlite::Result<Matches> {
     let moment = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
     let Walk { statement, looked_at } = walk(&moment, search)?;
-    let (mut wanted, mut seen, mut last) = (Vec::new(), 0, None);
+    let mut seen = Seen::default();
     let mut prepared = moment.prepare_cached(&statement.sql)?;
     let mut rows = prepared.query(params_from_iter(statement.values))?;
     while let Some(row) = rows.next()? {
-        let position = (row.get::<_, i64>(0)?, row.get::<_, String>(1)?);
-        seen += 1;
-        if row.get::<_, bool>(2)? && wanted.last() != Some(&position) {
-            wanted.push(position.clone());
-            if wanted.len() > search.limit {
-                break;
-            }
+        if !seen.take((row.get(0)?, row.get(1)?), row.get(2)?, search.limit) {
+            break;
         }
-        last = Some(position);
     }
-    let next = if wanted.len() > search.limit {
-        wanted.truncate(search.limit);
-        wanted.last().cloned()
-    } else {
-        last.filter(|_| seen >= looked_at)
-    };
+    let (wanted, next) = seen.found(search.limit, looked_at);
     let resources = wanted.iter().map(|(_, id)| select_resource(&moment, &search.kind, id)).collect::<rusqlite::Result<Vec<_>>>()?;
     let next = next.map(|(at, id)| Ok::<_, rusqlite::Error>((time_of(at)?, id))).transpose()?;
     Ok(Matches { resources: resources.into_iter().flatten().collect(), next })

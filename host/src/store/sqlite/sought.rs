@@ -6,9 +6,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Statement, Transaction, TransactionBehavior, params_from_iter};
 
 use super::super::{Found, Hold, Sighted, Sought};
-use super::columns::{time, time_of};
+use super::columns::{micros, time, time_of};
 use super::resources::resource_row;
-use super::writer::micros;
 
 /// Columns of a resource as [`resource_row`] reads them, and of its hold after them.
 const COLUMNS: &str = "r.kind, r.id, r.owner, r.state, r.version, r.workflow, r.machine, r.instance, r.attention, r.finished, r.created_at,

@@ -10,7 +10,7 @@ use super::super::{
     StoreError, merge_lines,
 };
 use super::audit;
-use super::columns::{count, int, reservation, reservation_text, time};
+use super::columns::{count, int, most, reservation, reservation_text, time};
 use super::idempotency::insert_idempotency;
 use super::writer::{UnitError, Writing};
 use crate::crash_point;
@@ -146,10 +146,6 @@ pub(super) fn reserved_by(connection: &Connection, sku: &str, limit: usize) -> r
          ORDER BY key DESC LIMIT ?3",
     )?;
     statement.query_map(params![sku, most(RESERVATIONS_LOOKED_AT), most(limit)], |row| row.get(0))?.collect()
-}
-
-fn most(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// What of the stock is not the sum of its moves, in words; nothing if all is.

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Changed, MAX_RESETS, OutboxRow, Reset, Standing, ToldEpoch, UserChange};
-use super::columns::{count, int};
+use super::columns::{count, int, micros};
 use super::commit::insert_outbox;
 use super::users;
-use super::writer::{UnitError, Writing, micros};
+use super::writer::{UnitError, Writing};
 
 pub(super) fn standing(connection: &Connection, id: &str) -> rusqlite::Result<Option<Standing>> {
     let kept = |row: &Row<'_>| Ok(Standing::Kept { epoch: count(row, 0)?, disabled: row.get(1)? });

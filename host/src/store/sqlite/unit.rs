@@ -8,7 +8,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
 use tokio::sync::oneshot;
 
-use super::super::{Conflict, FieldChange, KeysOf, StoreError, changes};
+use super::super::writer::{Failure, Tail, outcome};
+use super::super::{FieldChange, KeysOf, StoreError, changes};
 
 /// Texts whose numbers are remembered; of digests there are as many as there are versions of components.
 const KNOWN: usize = 1_024;
@@ -17,12 +18,7 @@ const KNOWN: usize = 1_024;
 const MOST_CHANGES: i64 = 1_000;
 
 /// Why a unit did not take effect.
-pub(super) enum UnitError {
-    /// A rule does not allow it; its neighbours are not concerned.
-    Refused(StoreError),
-    /// SQLite could not do it.
-    Broken(rusqlite::Error),
-}
+pub(super) type UnitError = super::super::writer::UnitError<rusqlite::Error>;
 
 impl From<rusqlite::Error> for UnitError {
     fn from(error: rusqlite::Error) -> Self {
@@ -30,32 +26,11 @@ impl From<rusqlite::Error> for UnitError {
     }
 }
 
-impl From<StoreError> for UnitError {
-    fn from(error: StoreError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<Conflict> for UnitError {
-    fn from(conflict: Conflict) -> Self {
-        Self::Refused(StoreError::Conflict(conflict))
-    }
-}
-
-/// What SQLite's refusal means for everybody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// It may work later.
-    Passing(String),
-    /// What is on the disk can no longer be known: the process has to start again.
-    Final(String),
-}
-
 /// How SQLite calls a write that the system has refused for another reason than a full disk.
 const NOT_WRITTEN: [c_int; 2] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
 
-impl Failure {
-    pub(super) fn of(error: &rusqlite::Error) -> Self {
+impl From<&rusqlite::Error> for Failure {
+    fn from(error: &rusqlite::Error) -> Self {
         let text = error.to_string();
         match error.sqlite_error().map(|cause| cause.code) {
             Some(
@@ -75,24 +50,6 @@ impl Failure {
             _ => Self::Final(text),
         }
     }
-
-    pub(super) fn to_error(&self) -> StoreError {
-        match self {
-            Self::Passing(text) => StoreError::Unavailable(text.clone()),
-            Self::Final(text) => StoreError::Fatal(text.clone()),
-        }
-    }
-}
-
-/// Where the outbox ends; goes back when a unit does.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tail {
-    /// Last position given out.
-    pub(super) position: i64,
-    /// Steady time in microseconds; never goes back, so that age and position agree whatever the clock does.
-    pub(super) written_at: i64,
-    /// The last of them that the database and its mark have noted.
-    pub(super) noted_at: i64,
 }
 
 /// What a unit writes with.
@@ -249,7 +206,7 @@ where
             Ok(value) => (Verdict::Keep, Ok(value)),
             Err(UnitError::Refused(error)) => (Verdict::Undo, Err(error)),
             Err(UnitError::Broken(error)) => {
-                let failure = Failure::of(&error);
+                let failure = Failure::from(&error);
                 let own = error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation);
                 (Verdict::Broken(failure.clone(), own), Err(failure.to_error()))
             }
@@ -264,12 +221,7 @@ where
 
     fn answer(self: Box<Self>, group: Result<(), &Failure>) {
         let Self { result, reply, .. } = *self;
-        let answer = match (group, result) {
-            (Err(failure), _) => Err(failure.to_error()),
-            (Ok(()), Some(result)) => result,
-            (Ok(()), None) => Err(StoreError::Fatal("the writer skipped a unit".into())),
-        };
         // The caller may be gone; what it asked for is done all the same.
-        let _ = reply.send(answer);
+        let _ = reply.send(outcome(group, result));
     }
 }

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::users::Applied;
 use super::super::{Changed, SecondFactor, StoreError, User, UserChange};
 use super::audit;
-use super::columns::{count, int, json, time};
-use super::writer::{UnitError, Writing, micros};
+use super::columns::{count, int, json, micros, most, time};
+use super::writer::{UnitError, Writing};
 use crate::text::email_key;
 
 const USER: &str = "SELECT id, name, email, password_hash, created_at, roles, disabled, second_factor, epoch FROM users";
@@ -113,7 +113,7 @@ fn others_act_as(connection: &Connection, role: &str, id: &str) -> rusqlite::Res
 
 /// Those whose epoch others were not told of.
 pub(super) fn untold(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<User>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = most(limit);
     connection.prepare_cached(&format!("{USER} WHERE epoch <> told_epoch ORDER BY id LIMIT ?1"))?.query_map([limit], user_row)?.collect()
 }
 
@@ -123,7 +123,7 @@ pub(super) fn search(connection: &Connection, (search, has_roles): (&str, bool),
     let sql = format!(
         "{USER} WHERE id > ?2 AND {which} (instr(lower(email), ?1) OR instr(lower(name), ?1) OR instr(lower(id), ?1)) ORDER BY id LIMIT ?3"
     );
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = most(limit);
     connection.prepare_cached(&sql)?.query_map(params![search.to_ascii_lowercase(), after, limit], user_row)?.collect()
 }
 

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, Row, params};
 
 use super::super::{Conflict, InboxRow, WaitingEvent};
-use super::columns::{count, int, time};
-use super::writer::{UnitError, Writing, micros};
+use super::columns::{count, int, micros, most, time};
+use super::writer::{UnitError, Writing};
 
 /// Columns of a waiting event as [`event`] reads them.
 const COLUMNS: &str = "w.number, w.kind, w.id, w.consumer, w.event_id, w.transition, w.traceparent, w.at";
@@ -47,7 +47,7 @@ pub(super) fn of(connection: &Connection, kind: &str, id: &str, limit: usize) ->
         "SELECT {COLUMNS} FROM waiting_events AS w WHERE w.resource = (SELECT pk FROM resources WHERE kind = ?1 AND id = ?2)
          ORDER BY w.number LIMIT ?3"
     );
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = most(limit);
     connection.prepare_cached(&sql)?.query_map(params![kind, id, limit], event)?.collect()
 }
 

@@ -2,41 +2,31 @@
 //!
 //! It knows transactions and failures, nothing of what the units write.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
-use super::super::{CommitObserver, CommitStats, KeysOf, Refused, StoreError};
+use super::super::writer::{CAREFUL_GROUPS, Counters, GROUP_UNITS, Life, NOTE_EVERY, QUEUE_UNITS, QUEUE_WAIT, Undoing, WriterState};
+pub(super) use super::super::writer::{Failure, Tail};
+use super::super::{KeysOf, StoreError};
 use super::check::Check;
+use super::columns::micros;
 use super::lock::DatabaseLock;
 use super::mark::Mark;
 use super::unit::{Call, Numbers, Once, Repeatable, Unit, Verdict, Work};
-pub(super) use super::unit::{Failure, Tail, UnitError, Writing};
+pub(super) use super::unit::{UnitError, Writing};
 use crate::clock::Clock;
 use crate::crash_point;
 use crate::faults::planted;
 
-/// Units that may wait for the writer; further callers wait outside.
-const QUEUE_UNITS: usize = 1_024;
-/// Units that share one transaction at most; bounds how long the first of them waits for the others.
-const GROUP_UNITS: usize = 256;
-/// How long a caller waits for a place in the queue.
-const QUEUE_WAIT: Duration = Duration::from_secs(5);
 /// How long a unit that can wait does so for one that cannot, in whose transaction it is written for next to nothing.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// Units that wait so at once; one more and all of them are written.
 const PATIENT_UNITS: usize = 12;
-/// Microseconds after which it is noted again how far the steady time has come: a process that dies loses at most that much of it.
-const NOTE_EVERY: i64 = 250_000;
-/// Groups that are written with savepoints after one had to be written anew for want of them.
-const CAREFUL_GROUPS: u32 = 64;
-/// What is known of a writer that did not say how it ended.
-const UNEXPECTED_END: &str = "the writer has ended unexpectedly";
 
 /// A database that is open for writing.
 pub(super) struct Opened {
@@ -64,29 +54,6 @@ enum Message {
     Fail(String),
 }
 
-/// Whether the writer lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Life {
-    Working,
-    Closed,
-    Failed(String),
-}
-
-#[derive(Default)]
-struct Counters {
-    commits: AtomicU64,
-    units: AtomicU64,
-    busy_nanos: AtomicU64,
-    refused: Mutex<Option<Refused>>,
-    observer: OnceLock<CommitObserver>,
-}
-
-impl std::fmt::Debug for Counters {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Counters").field("commits", &self.commits).field("units", &self.units).finish_non_exhaustive()
-    }
-}
-
 /// Units that wait for company.
 #[derive(Default)]
 struct Patient(Mutex<Vec<Box<dyn Unit>>>);
@@ -104,8 +71,7 @@ pub(super) struct WriterHandle {
     patient: Arc<Patient>,
     /// [`QUEUE_WAIT`], shorter in tests.
     pub(super) queue_wait: Duration,
-    life: watch::Receiver<Life>,
-    counters: Arc<Counters>,
+    pub(super) state: WriterState,
 }
 
 impl std::fmt::Debug for Message {
@@ -124,25 +90,12 @@ impl WriterHandle {
     /// Starts the thread on a database that was opened.
     pub(super) fn start(opened: Opened, clock: Clock, specs: Arc<[KeysOf]>) -> std::io::Result<Self> {
         let (queue, inbox) = mpsc::channel(QUEUE_UNITS);
-        let (life_of, life) = watch::channel(Life::Working);
-        let counters = Arc::new(Counters::default());
+        let (state, life_of, counters) = WriterState::new();
         let Opened { connection, identity: _, epoch, begun, tail, mark, check, lock } = opened;
         let (numbers, patient) = (Numbers::default(), Arc::<Patient>::default());
-        let (counters_of, patient_of) = (Arc::clone(&counters), Arc::clone(&patient));
-        let writer = Writer {
-            connection,
-            epoch,
-            begun,
-            tail,
-            mark,
-            clock,
-            specs,
-            numbers,
-            careful: 0,
-            patient: patient_of,
-            counters: counters_of,
-            lock,
-        };
+        let patient_of = Arc::clone(&patient);
+        let writer =
+            Writer { connection, epoch, begun, tail, mark, clock, specs, numbers, careful: 0, patient: patient_of, counters, lock };
         std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             life_of.send_replace(writer.run(inbox));
         })?;
@@ -156,7 +109,7 @@ impl WriterHandle {
                 }
             })?;
         }
-        Ok(Self { queue, patient, queue_wait: QUEUE_WAIT, life, counters })
+        Ok(Self { queue, patient, queue_wait: QUEUE_WAIT, state })
     }
 
     /// Runs `work` in a transaction and answers after it is durable. Once queued it happens even if the caller is dropped.
@@ -181,17 +134,7 @@ impl WriterHandle {
     async fn send<T: Send + 'static>(&self, work: impl Work<T> + 'static) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let call = Call { work, result: None, reply };
-        match self.queue.send_timeout(Message::Write(Box::new(call)), self.queue_wait).await {
-            Ok(()) => {}
-            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
-                return Err(StoreError::Unavailable(format!("{QUEUE_UNITS} writes are waiting already")));
-            }
-            Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(self.gone().await),
-        }
-        match answer.await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.gone().await),
-        }
+        self.state.written(&self.queue, (Message::Write(Box::new(call)), self.queue_wait), answer).await
     }
 
     /// The same of repeatable work for whose end nobody waits who could not wait a moment longer. A transaction costs as much for one unit as
@@ -210,27 +153,13 @@ impl WriterHandle {
         let written = if are_many { None } else { tokio::time::timeout(PATIENCE, &mut answer).await.ok() };
         // Where the queue is full the next group takes what waits along.
         if written.is_none() && matches!(self.queue.try_send(Message::Hurry), Err(mpsc::error::TrySendError::Closed(_))) {
-            return Err(self.gone().await);
+            return Err(self.state.gone().await);
         }
         let written = match written {
             Some(written) => written,
             None => answer.await,
         };
-        match written {
-            Ok(answer) => answer,
-            Err(_) => Err(self.gone().await),
-        }
-    }
-
-    /// Why nothing is written any more. The writer stops listening a moment before it says so.
-    async fn gone(&self) -> StoreError {
-        let mut life = self.life.clone();
-        let end = life.wait_for(|life| *life != Life::Working).await;
-        StoreError::Fatal(match end.as_deref() {
-            Ok(Life::Failed(reason)) => reason.clone(),
-            Ok(_) => "the store is closed".into(),
-            Err(_) => UNEXPECTED_END.into(),
-        })
+        self.state.answered(written).await
     }
 
     /// Waits until the thread has come to this question, or has ended. Nothing is written.
@@ -245,49 +174,8 @@ impl WriterHandle {
     pub(super) async fn close(&self) {
         // An error means that it has ended already.
         let _ = self.queue.send(Message::Close).await;
-        let mut life = self.life.clone();
-        let _ = life.wait_for(|life| *life != Life::Working).await;
+        self.state.ended().await;
     }
-
-    /// Resolves with the reason once the writer has ended because it cannot go on; never resolves otherwise.
-    pub(super) async fn failed(&self) -> String {
-        let mut life = self.life.clone();
-        let reason = match life.wait_for(|life| *life != Life::Working).await.as_deref() {
-            Ok(Life::Failed(reason)) => Some(reason.clone()),
-            Ok(_) => None,
-            Err(_) => Some(UNEXPECTED_END.to_owned()),
-        };
-        match reason {
-            Some(reason) => reason,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Only the first observer is told.
-    pub(super) fn on_commit(&self, observer: CommitObserver) {
-        let _ = self.counters.observer.set(observer);
-    }
-
-    pub(super) fn refused(&self) -> Option<Refused> {
-        self.counters.refused.lock().clone()
-    }
-
-    pub(super) fn stats(&self) -> CommitStats {
-        CommitStats {
-            commits: self.counters.commits.load(Ordering::Relaxed),
-            units: self.counters.units.load(Ordering::Relaxed),
-            busy: Duration::from_nanos(self.counters.busy_nanos.load(Ordering::Relaxed)),
-        }
-    }
-}
-
-/// What can be undone when a unit is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Undoing {
-    /// The unit alone, by its savepoint.
-    Unit,
-    /// Nothing less than its whole group.
-    Group,
 }
 
 /// What came of a transaction.
@@ -377,13 +265,13 @@ impl Writer {
                     self.begun = true;
                     self.mark.written(self.epoch, self.tail.noted_at);
                 }
-                self.count(group.len(), started.elapsed());
+                self.counters.count(group.len(), started.elapsed());
             }
             Err(failure) => {
                 self.tail = before;
                 // Known before the callers are told, so that whoever asks after a refusal finds it.
                 if let Failure::Passing(reason) = failure {
-                    *self.counters.refused.lock() = Some(Refused { reason: reason.clone(), at: self.clock.steady() });
+                    self.counters.refuse(reason, self.clock.steady());
                 }
             }
         }
@@ -453,7 +341,7 @@ impl Writer {
         let date = micros(self.clock.now());
         self.tail.written_at = self.tail.written_at.max(now);
         if !self.begun || self.tail.written_at - self.tail.noted_at >= NOTE_EVERY {
-            self.note().map_err(|error| Failure::of(&error))?;
+            self.note().map_err(|error| Failure::from(&error))?;
         }
         for unit in group {
             let (before, changes) = (self.tail, self.connection.total_changes());
@@ -490,17 +378,7 @@ impl Writer {
 
     fn execute(&self, sql: &'static str) -> Result<(), Failure> {
         let statement = self.connection.prepare_cached(sql);
-        statement.and_then(|mut statement| statement.execute([])).map(drop).map_err(|error| Failure::of(&error))
-    }
-
-    fn count(&self, units: usize, busy: Duration) {
-        self.counters.commits.fetch_add(1, Ordering::Relaxed);
-        self.counters.units.fetch_add(units as u64, Ordering::Relaxed);
-        let nanos = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX);
-        self.counters.busy_nanos.fetch_add(nanos, Ordering::Relaxed);
-        if let Some(observe) = self.counters.observer.get() {
-            observe(units, busy);
-        }
+        statement.and_then(|mut statement| statement.execute([])).map(drop).map_err(|error| Failure::from(&error))
     }
 
     /// Leaves a database without a log behind, so that the next start has nothing to replay.
@@ -541,9 +419,4 @@ pub(super) fn note(connection: &Connection, epoch: i64, steady: i64, clock: &Clo
 /// The time of so many microseconds since 1970.
 pub(super) fn time(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
-}
-
-/// Microseconds since 1970, what the tables hold.
-pub(super) fn micros(at: Timestamp) -> i64 {
-    at.as_microsecond()
 }
