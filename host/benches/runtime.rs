@@ -11,11 +11,9 @@ use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use millrace::clock::Clock;
-use millrace::runtime::{
-    Capabilities, ComponentSettings, Expect, GivenKv, Job, Limits, Report, Runtime, Settings, Signatures, Source, SwapEvent, Verdict,
-};
+use millrace::runtime::{ComponentSettings, GivenKv, Job, Report, Runtime, Settings, Source, SwapEvent, Verdict};
 use millrace::shutdown::Stop;
-use serde_json::{Map, json};
+use serde_json::json;
 
 #[path = "../tests/runtime/fixtures.rs"]
 #[expect(unused_imports, clippy::expect_used, reason = "shared with the tests, which use more of it")]
@@ -51,18 +49,7 @@ fn say(line: std::fmt::Arguments<'_>) {
 }
 
 async fn start(dir: &Path) -> anyhow::Result<Arc<Runtime>> {
-    let component = |name: &str| ComponentSettings {
-        name: name.into(),
-        source: Source::File(dir.join(format!("{name}.wasm"))),
-        description: String::new(),
-        expect: Expect::default(),
-        signatures: Signatures::default(),
-        config: Map::new(),
-        given: Vec::new(),
-        capabilities: Capabilities::default(),
-        limits: Limits::default(),
-        after: Vec::new(),
-    };
+    let component = |name: &str| ComponentSettings::unconfigured(name.into(), Source::File(dir.join(format!("{name}.wasm"))));
     let settings =
         Settings { cache_dir: dir.join("cache"), compiler: PathBuf::from(env!("CARGO_BIN_EXE_millrace")), max_concurrent_runs: 64 };
     let remember = Arc::new(|_, _| async { Ok(()) }.boxed());

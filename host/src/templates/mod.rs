@@ -5,7 +5,7 @@ mod files;
 
 use anyhow::Context as _;
 use wit_bindgen_core::{Files, WorldGenerator};
-use wit_parser::Resolve;
+use wit_parser::{Resolve, WorldId};
 
 pub use files::GO_PACKAGES;
 
@@ -153,7 +153,7 @@ pub fn folder(language: Language, name: &str, program: &str) -> anyhow::Result<V
     let mut all: Vec<File> = written.chain([contract]).collect();
     if language == Language::Rust {
         // Here rather than by a macro of the step: its first build would wait for all that the macro is made of.
-        all.extend(bindings(rust_bindings(), language.contract())?);
+        all.extend(bindings(language.contract())?);
     }
     all.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(all)
@@ -166,11 +166,21 @@ pub fn rust_bindings() -> Box<dyn WorldGenerator> {
     Box::new(wit_bindgen_rust::Opts { format: true, ..wit_bindgen_rust::Opts::default() }.build())
 }
 
-fn bindings(mut generator: Box<dyn WorldGenerator>, contract: Version) -> anyhow::Result<Vec<File>> {
-    let (mut resolve, mut made) = (Resolve::default(), Files::default());
+/// The bindings of a world.
+///
+/// # Errors
+/// The world has something that the language has not.
+pub fn generated(mut generator: Box<dyn WorldGenerator>, (mut resolve, world): (Resolve, WorldId)) -> anyhow::Result<Files> {
+    let mut made = Files::default();
+    generator.generate(&mut resolve, world, &mut made).context("no bindings can be made")?;
+    Ok(made)
+}
+
+fn bindings(contract: Version) -> anyhow::Result<Vec<File>> {
+    let mut resolve = Resolve::default();
     let package = resolve.push_str(CONTRACT, contract.text())?;
     let world = resolve.select_world(&[package], Some(WORLD))?;
-    generator.generate(&mut resolve, world, &mut made).context("no bindings can be made")?;
+    let made = generated(rust_bindings(), (resolve, world))?;
     let file = |(path, text): (&str, &[u8])| {
         let text = String::from_utf8(text.to_vec()).with_context(|| format!("the bindings in {path} are no text"))?;
         Ok(File { path: format!("{BINDINGS}/{path}"), text, is_script: false })

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use wit_bindgen_core::{Files, WorldGenerator};
-use wit_parser::{Resolve, WorldId};
+use wit_bindgen_core::Files;
 
 use super::contract::Contract;
 use super::made;
@@ -70,24 +69,11 @@ pub fn run(bindings: &Bindings) -> ExitCode {
             Language::C => wit_bindgen_c::Opts::default().build(),
             Language::Rust => templates::rust_bindings(),
         };
-        write(generator, contract, files, &bindings.out)?;
+        let made = templates::generated(generator, contract)?;
+        made.iter().chain(files.iter()).try_for_each(|(path, text)| put(&bindings.out.join(path), text))?;
         out.done(&format!("{} has the bindings", bindings.out.display()))?;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// Writes the bindings of a world, and `files` with them, into a folder.
-///
-/// # Errors
-/// The world has something that the language has not, or the folder cannot be written.
-fn write(
-    mut generator: Box<dyn WorldGenerator>,
-    (mut resolve, world): (Resolve, WorldId),
-    mut files: Files,
-    folder: &Path,
-) -> anyhow::Result<()> {
-    generator.generate(&mut resolve, world, &mut files).context("no bindings can be made")?;
-    files.iter().try_for_each(|(path, text)| put(&folder.join(path), text))
 }
 
 /// Writes a file unless it is there like this: who watches the folder sees no change then.

@@ -60,8 +60,7 @@ impl ModuleType for PersistenceStore {
         let Some((entry, database)) = named.and_then(|entry| Some((entry.at, entry.settings::<Database>()?))) else { return Runs::Nothing };
         let (server, file) = match database.driver {
             Driver::Sqlite => (None, database.file().map(str::to_owned)),
-            // Beside a server's database a process keeps some files of its own.
-            // Two databases have files of their own each, also where both are worked on in one folder.
+            // Beside a server's database a process keeps some files of its own, and of two databases each has its own, also in one folder.
             Driver::Postgres => {
                 let server = database.server().ok();
                 let files = server.as_ref().map(|server| format!("./data/{}-{}", entry.name, server.short()));
