@@ -131,19 +131,8 @@ function comparedOf({ runsFile, digest }: ToldProcess, config: OpenedConfig | un
 }
 
 function ofConfig(config: OpenedConfig): Container {
-  return {
-    id: `config ${config.id}`,
-    name: stemOf(config.name),
-    address: null,
-    health: null,
-    problems: [],
-    version: null,
-    digest: null,
-    compared: null,
-    modules: standing(config),
-    silent: false,
-    config: config.id,
-  }
+  const id = `config ${config.id}`
+  return { ...EMPTY, id, name: stemOf(config.name), modules: standing(config), silent: false, config: config.id }
 }
 
 function elsewhere(address: string): Container {

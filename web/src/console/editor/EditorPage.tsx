@@ -1,6 +1,6 @@
 /** The editor of configs: a canvas, a form, a text and a tree, which are views of one text. It needs no login and no server. */
 import './EditorPage.css'
-import { lazy, Suspense, useEffect, useState } from 'react'
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
 import { toast } from '../../shared/ui/toasts'
 import { useOffered } from '../finder/offered.ts'
 import type { Machine } from '../machines.ts'
@@ -114,25 +114,19 @@ export default function EditorPage({ machine, isCreating = false, hasProcesses =
           </div>
         </section>
         {text && (
-          <section className="editor-text" id="panel-text" tabIndex={-1} aria-label="Text">
-            <Suspense fallback={<p className="editor-wait">The text is on its way…</p>}>
-              <TextPanel />
-            </Suspense>
-          </section>
+          <Beside label="Text" id="panel-text" waiting="The text is on its way…">
+            <TextPanel />
+          </Beside>
         )}
         {copilot && (
-          <section className="editor-text" aria-label="Copilot">
-            <Suspense fallback={<p className="editor-wait">The copilot is on its way…</p>}>
-              <Copilot />
-            </Suspense>
-          </section>
+          <Beside label="Copilot" waiting="The copilot is on its way…">
+            <Copilot />
+          </Beside>
         )}
         {components && (
-          <section className="editor-text" aria-label="Components of the config">
-            <Suspense fallback={<p className="editor-wait">The components are on their way…</p>}>
-              <Components />
-            </Suspense>
-          </section>
+          <Beside label="Components of the config" waiting="The components are on their way…">
+            <Components />
+          </Beside>
         )}
         <aside className="editor-properties" aria-label="Properties of what is selected">
           <Properties />
@@ -269,5 +263,24 @@ function OfferBar() {
         {offer.label}
       </button>
     </div>
+  )
+}
+
+/** What stands beside the drawing; its code comes when it is asked for. */
+function Beside({
+  label,
+  id,
+  waiting,
+  children,
+}: {
+  label: string
+  id?: string
+  waiting: string
+  children: ReactNode
+}) {
+  return (
+    <section className="editor-text" id={id} tabIndex={id === undefined ? undefined : -1} aria-label={label}>
+      <Suspense fallback={<p className="editor-wait">{waiting}</p>}>{children}</Suspense>
+    </section>
   )
 }

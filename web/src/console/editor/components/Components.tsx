@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'react'
 import { Link } from '../../../shared/router'
 import { text } from '../../references.ts'
 import { select, useEditor, useModel } from '../documents.ts'
+import { SidePanel } from '../SidePanel.tsx'
 import { view } from '../view.ts'
 
 export default function Components() {
@@ -19,13 +20,7 @@ export default function Components() {
   const usersOf = (name: string) =>
     edges.filter(({ kind, from, to }) => kind === 'component' && (from === name || to === name)).length
   return (
-    <section className="components" aria-labelledby="components-heading" ref={panel}>
-      <header className="components-head">
-        <h2 id="components-heading">Components</h2>
-        <button type="button" aria-label="Close the components" onClick={close}>
-          ×
-        </button>
-      </header>
+    <SidePanel name="components" heading="Components" closing="Close the components" onClose={close} panel={panel}>
       <button type="button" className="components-new" onClick={() => view({ creating: true })}>
         Create Component
       </button>
@@ -44,7 +39,7 @@ export default function Components() {
           </li>
         ))}
       </ul>
-    </section>
+    </SidePanel>
   )
 }
 

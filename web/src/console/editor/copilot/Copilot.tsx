@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'react'
 import { explain } from '../../copilot/explain.ts'
 import { outcomeOf } from '../../copilot/proposal.ts'
 import { useEditor, useModel, useShown } from '../documents.ts'
+import { SidePanel } from '../SidePanel.tsx'
 import { view } from '../view.ts'
 import { Ask } from './Ask.tsx'
 import { Mending } from './Mending.tsx'
@@ -34,13 +35,14 @@ export default function Copilot() {
   // Another text is another question.
   const shown = offer?.from === text ? offer : null
   return (
-    <section className="copilot" id="panel-copilot" tabIndex={-1} aria-labelledby="copilot-heading" ref={panel}>
-      <header className="copilot-head">
-        <h2 id="copilot-heading">AI Copilot</h2>
-        <button type="button" aria-label="Close the copilot" onClick={close}>
-          ×
-        </button>
-      </header>
+    <SidePanel
+      name="copilot"
+      id="panel-copilot"
+      heading="AI Copilot"
+      closing="Close the copilot"
+      onClose={close}
+      panel={panel}
+    >
       <p className="copilot-by">By rules, in this browser: no model, no network.</p>
       {shown && <ProposalCard key={shown.to} offer={shown} onDone={done} />}
       <div hidden={shown !== null}>
@@ -49,7 +51,7 @@ export default function Copilot() {
         <About />
         <Suggestions propose={propose} />
       </div>
-    </section>
+    </SidePanel>
   )
 }
 
