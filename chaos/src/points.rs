@@ -1,8 +1,8 @@
 //! The places where the program can be made to kill itself, and the bugs that can be planted in it, as its source names them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
@@ -16,10 +16,10 @@ pub fn planted_bugs(repository: &Path) -> anyhow::Result<Vec<String>> {
     named(repository, "planted(\"")
 }
 
-/// What stands between `before` and the next quotation mark. Each name is there once.
+/// What stands between `before` and the next quotation mark. Each name is there once; one of the store, once in each back end.
 fn named(repository: &Path, before: &str) -> anyhow::Result<Vec<String>> {
     let mut folders = vec![repository.join("host/src")];
-    let mut names = BTreeSet::new();
+    let mut places: BTreeMap<String, Vec<Option<PathBuf>>> = BTreeMap::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
             let path = entry?.path();
@@ -28,12 +28,16 @@ fn named(repository: &Path, before: &str) -> anyhow::Result<Vec<String>> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path)?;
                 for name in text.split(before).skip(1).filter_map(|rest| rest.split('"').next()) {
-                    ensure!(names.insert(name.to_owned()), "{name} is there twice, the second time in {}", path.display());
+                    let back_end = folder.parent().filter(|store| store.ends_with("store")).map(|_| folder.clone());
+                    let before = places.entry(name.to_owned()).or_default();
+                    let is_another = back_end.is_some() && before.iter().all(|one| one.is_some() && *one != back_end);
+                    ensure!(before.is_empty() || is_another, "{name} is there twice, the second time in {}", path.display());
+                    before.push(back_end);
                 }
             }
         }
     }
-    Ok(names.into_iter().collect())
+    Ok(places.into_keys().collect())
 }
 
 #[cfg(test)]
