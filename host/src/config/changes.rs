@@ -151,4 +151,20 @@ mod tests {
         assert_eq!((&secret.1, &secret.2), (&"/config/secret".to_owned(), &Some(json!("[hidden]"))));
         assert!(!format!("{changes:?}").contains("two"), "{changes:?}");
     }
+
+    #[test]
+    fn secrets_of_components_and_the_password_of_a_database_are_never_told() {
+        let config = |secret: &str| {
+            format!(
+                "modules:\n- {{name: bank, type: dynamic.component, config: {{capabilities: {{secrets: {{bank: {{value: {secret}, services: [x]}}}}}}}}}}\n\
+                 - {{name: db, type: database.workflow, config: {{driver: postgres, dsn: 'postgres://shop:{secret}@db/shop'}}}}\n\
+                 x-beside: {{of: {secret}}}\n"
+            )
+        };
+        let changes = between(&config("hunter2"), &config("hunter3"), &Environment::default());
+        assert_eq!(changes.len(), 3, "{changes:?}");
+        assert!(!format!("{changes:?}").contains("hunter"), "{changes:?}");
+        let appeared = between("modules: []\n", &config("hunter2"), &Environment::default());
+        assert!(!appeared.is_empty() && !format!("{appeared:?}").contains("hunter"), "{appeared:?}");
+    }
 }

@@ -129,13 +129,15 @@ impl KafkaBroker {
         command.args(["-c", GUARD, "sh"]).args(self.java()).arg("kafka.Kafka").arg(self.properties());
         self.running = Some(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
         let deadline = Instant::now() + READY;
-        let asker: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.address())
-            .set("reconnect.backoff.max.ms", "100")
-            .set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg)
-            .create()
-            .unwrap();
-        while !asker.fetch_metadata(None, Duration::from_millis(500)).is_ok_and(|metadata| !metadata.brokers().is_empty()) {
+        let mut settings = ClientConfig::new();
+        settings.set("bootstrap.servers", self.address()).set("reconnect.backoff.max.ms", "100");
+        settings.set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
+        // Another client each time: one that a broker has told of an address where nobody is may hear nothing any more.
+        let answers = || {
+            let asker: BaseConsumer = settings.create().unwrap();
+            asker.fetch_metadata(None, Duration::from_secs(2)).is_ok_and(|metadata| !metadata.brokers().is_empty())
+        };
+        while !answers() {
             assert!(Instant::now() < deadline, "Kafka does not answer: {}", self.log());
         }
     }

@@ -1,6 +1,6 @@
 //! Whether the broker can be reached: asked of the broker itself, again at once when a client complains.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ struct Shared {
     /// The last thing that a client complained of: it knows more than a question that times out.
     complaint: Mutex<Option<String>>,
     doubted: Notify,
+    /// Addresses that brokers have given themselves, and where nobody was found. Empty once one was reached.
+    unreached: Mutex<BTreeSet<String>>,
     /// A broker has answered at the address that it gives itself, so it expects no other words than ours.
     reached: AtomicBool,
     /// Events of each topic that this member has not handled yet.
@@ -49,6 +51,7 @@ impl Link {
             health,
             complaint: Mutex::default(),
             doubted: Notify::new(),
+            unreached: Mutex::default(),
             reached: AtomicBool::new(false),
             lag: Mutex::default(),
             deaf: Mutex::default(),
@@ -132,10 +135,17 @@ impl Link {
         self.0.reached.load(Ordering::Relaxed)
     }
 
+    /// Addresses that brokers have given themselves, and where nobody is; none once one was reached. A client that asked at the address of
+    /// the settings knows of no other than these any more, and hears nothing.
+    pub(super) fn unreached(&self) -> Vec<String> {
+        if self.is_reached() { Vec::new() } else { self.0.unreached.lock().iter().cloned().collect() }
+    }
+
     /// The broker answered.
     pub(super) fn up(&self) {
         self.0.reached.store(true, Ordering::Relaxed);
         *self.0.complaint.lock() = None;
+        self.0.unreached.lock().clear();
         self.change(BusHealth::Up);
     }
 
@@ -211,6 +221,15 @@ impl Link {
     }
 }
 
+/// The address of the broker that an error is about, if it is one that brokers have told of: `host:port/id`, where one of the settings is
+/// `host:port/bootstrap`.
+fn given_by_itself(reason: &str) -> Option<&str> {
+    let (broker, _) = reason.split_once(": ")?;
+    let (address, id) = broker.rsplit_once('/')?;
+    id.parse::<u32>().ok()?;
+    Some(address.split_once("://").map_or(address, |(_, address)| address))
+}
+
 /// Events of a partition that are not handled yet. One of another member has none here; one of which nothing was ever handled is behind by
 /// all that it has.
 fn behind(partition: &Partition) -> u64 {
@@ -233,8 +252,29 @@ impl ClientContext for Link {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "librdkafka");
+        if let Some(address) = given_by_itself(reason) {
+            self.0.unreached.lock().insert(address.to_owned());
+        }
         // That all are down says nothing that the complaint about one of them did not say better.
         let known = error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown);
         self.doubt(known.then(|| reason.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_client_says_whether_it_is_about_an_address_that_a_broker_has_given_itself() {
+        for (reason, address) in [
+            ("kafka-1.invalid:9092/1: Failed to resolve 'kafka-1.invalid:9092'", Some("kafka-1.invalid:9092")),
+            ("sasl_ssl://[::1]:9093/204: Connect to ipv6#[::1]:9093 failed: Connection refused", Some("[::1]:9093")),
+            ("127.0.0.1:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: Connection refused", None),
+            ("GroupCoordinator: 127.0.0.1:9092: Connect failed", None),
+            ("1/1 brokers are down", None),
+        ] {
+            assert_eq!(given_by_itself(reason), address, "{reason}");
+        }
     }
 }

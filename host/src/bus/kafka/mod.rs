@@ -104,12 +104,8 @@ impl Kafka {
                     self.link.up();
                     QUESTION_INTERVAL.0
                 }
-                Answer::FromElsewhere { brokers, error } => {
-                    self.link.unreachable(&self.settings.brokers, &brokers, &error);
-                    QUESTION_INTERVAL.1
-                }
-                Answer::None(error) => {
-                    self.link.unanswered(&self.settings.brokers, &error);
+                unheard => {
+                    self.tell(&unheard);
                     if silent_since.get_or_insert_with(Instant::now).elapsed() >= RENEWAL_INTERVAL {
                         silent_since = None;
                         if let Err(error) = self.renew_if_forgetful().await {
@@ -123,15 +119,28 @@ impl Kafka {
         }
     }
 
-    /// Replaces the clients if another one hears of brokers.
+    /// Says why no broker can be used.
+    fn tell(&self, unheard: &Answer) {
+        match unheard {
+            Answer::Well => {}
+            Answer::FromElsewhere { brokers, error } => self.link.unreachable(&self.settings.brokers, brokers, error),
+            Answer::None(error) => match self.link.unreached() {
+                named if named.is_empty() => self.link.unanswered(&self.settings.brokers, error),
+                named => self.link.unreachable(&self.settings.brokers, &named, error),
+            },
+        }
+    }
+
+    /// Replaces the clients if another one hears brokers where they say that they are.
     ///
     /// A broker that has just come back, and is not in service yet, names no broker at all, not even itself. librdkafka (2.12) takes its
-    /// word: it lets go of all brokers, those of the settings too, and may look for none again.
+    /// word: it lets go of all brokers, those of the settings too, and may look for none again. It does the same when a broker names an
+    /// address where nobody is, and hears nothing of a better one that it is given later.
     async fn renew_if_forgetful(&self) -> anyhow::Result<()> {
         let (producer, link, client) = (Arc::clone(&self.producer), self.link.clone(), self.settings.client());
         let looked = tokio::task::spawn_blocking(move || {
             let another: BaseConsumer = client.create()?;
-            if !another.fetch_metadata(None, ANSWER_LIMIT).is_ok_and(|metadata| !metadata.brokers().is_empty()) {
+            if !matches!(ask(another.client(), false), Answer::Well) {
                 return Ok(());
             }
             tracing::warn!("the broker answers a new client, and not those that lost it: they are replaced");
