@@ -41,6 +41,10 @@ test('a second factor is set up, asked for at the next sign in, and a lost devic
   const member = await newMember(store, 'finance')
   await signIn(page, member)
   const { recovery } = await enrol(page, member.password)
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await page.getByRole('button', { name: 'Copy them' }).click()
+  await expect(page.getByText('Copied')).toBeVisible()
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(recovery.join('\n'))
   await page.getByRole('button', { name: 'I have them' }).click()
   await expect(page.locator('.factor-recovery')).toHaveCount(0)
 

@@ -5,6 +5,7 @@ import { encode } from 'uqr'
 import { put, useAction, useAnswer } from '../../shared/answers'
 import { ApiError, explain } from '../../shared/api/errors'
 import * as account from '../../shared/desk/api/account'
+import { copy } from '../../shared/desk/copy'
 import * as session from '../../shared/desk/session'
 import { CodeField } from '../../shared/desk/ui/CodeField'
 import { Panel } from '../../shared/desk/ui/Panel'
@@ -142,6 +143,9 @@ function Recovery({ codes, onKept }: { codes: readonly string[]; onKept: () => v
         ))}
       </ul>
       <div className="actions">
+        <button type="button" className="button button-quiet" onClick={() => copy(codes.join('\n'), 'codes')}>
+          Copy them
+        </button>
         <button type="button" className="button button-quiet" onClick={onKept}>
           I have them
         </button>
