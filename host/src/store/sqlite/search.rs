@@ -39,40 +39,53 @@ impl Part {
     }
 }
 
-/// One condition: how it leads, and how it is looked up of a resource `r`.
+/// One condition: how it leads, and how it is looked up where another one does.
 struct Condition {
     /// The table and its index.
     index: &'static str,
     /// What holds of the entries that fit.
     fits: Part,
-    /// The same for a resource `r` that another condition has led to; empty where that is told by its place alone.
-    of_resource: Part,
+    /// The same for an entry `k` that another condition has led to, told by an index alone: resources themselves stand in the sequence of their
+    /// ids, which is none. Empty where it is told by the entry's place.
+    of_entry: Part,
     /// Where the index has the sequence of sizes: the one that has that of creation, where each entry says its size.
     by_size: Option<(&'static str, Part)>,
 }
 
 impl Condition {
-    fn column(index: &'static str, kind: &str, condition: &str, value: Option<&str>) -> Self {
-        let values = || value.map(|value| Value::from(value.to_owned()));
-        let kind = Value::from(kind.to_owned());
+    fn id(kind: &str, id: &str) -> Self {
+        let of_entry = Part::new("k.id = ?", [Value::from(id.to_owned())]);
+        let fits = Part::all([Part::new("k.kind = ?", [Value::from(kind.to_owned())]), of_entry.clone()]);
+        Self { index: "resources AS k", fits, of_entry, by_size: None }
+    }
+
+    /// A column with an index of its own, which has the sequence of creation: the index of the entries `k` that lead, and of those `o` that are
+    /// looked up.
+    fn column((index, other): (&'static str, &str), kind: &str, condition: &str, value: Option<&str>) -> Self {
+        let values = || {
+            let value = value.map(|value| Value::from(value.to_owned()));
+            std::iter::once(Value::from(kind.to_owned())).chain(value)
+        };
+        let same = "o.created_at = k.created_at AND o.id = k.id";
         Self {
             index,
-            fits: Part::new(format!("k.kind = ? AND k.{condition}"), std::iter::once(kind).chain(values())),
-            of_resource: Part::new(format!("r.{condition}"), values()),
+            fits: Part::new(format!("k.kind = ? AND k.{condition}"), values()),
+            of_entry: Part::new(format!("EXISTS (SELECT 1 FROM {other} WHERE o.kind = ? AND o.{condition} AND {same})"), values()),
             by_size: None,
         }
     }
 
     fn key(kind: &str, wanted: &Wanted) -> Self {
-        const SAME: &str = "k.kind = r.kind AND k.name = ? AND k.created_at = r.created_at AND k.id = r.id";
+        const SAME: &str = "o.kind = k.kind AND o.name = ? AND o.created_at = k.created_at AND o.id = k.id";
         const NUMBERS: &str = "resource_keys AS k INDEXED BY resource_keys_newest";
+        const OTHER_NUMBERS: &str = "resource_keys AS o INDEXED BY resource_keys_newest";
         let text = |text: &str| Value::from(text.to_owned());
         match wanted {
             Wanted::Text { name, is } => Self {
                 index: "resource_keys AS k",
                 fits: Part::new("k.kind = ? AND k.name = ? AND k.value = ?", [text(kind), text(name), text(is)]),
-                of_resource: Part::new(
-                    format!("EXISTS (SELECT 1 FROM resource_keys AS k WHERE {SAME} AND k.value = ?)"),
+                of_entry: Part::new(
+                    format!("EXISTS (SELECT 1 FROM resource_keys AS o WHERE {SAME} AND o.value = ?)"),
                     [text(name), text(is)],
                 ),
                 by_size: None,
@@ -83,9 +96,9 @@ impl Condition {
                 Self {
                     index: "resource_keys AS k",
                     fits: Part::new("k.kind = ? AND k.name = ? AND k.value BETWEEN ? AND ?", named.clone().into_iter().chain(range())),
-                    of_resource: Part::new(
+                    of_entry: Part::new(
                         format!(
-                            "EXISTS (SELECT 1 FROM {NUMBERS} WHERE {SAME} AND typeof(k.value) = 'integer' AND k.value BETWEEN ? AND ?)"
+                            "EXISTS (SELECT 1 FROM {OTHER_NUMBERS} WHERE {SAME} AND typeof(o.value) = 'integer' AND o.value BETWEEN ? AND ?)"
                         ),
                         std::iter::once(text(name)).chain(range()),
                     ),
@@ -108,26 +121,32 @@ impl Condition {
 fn conditions(search: &Search) -> Vec<Condition> {
     let kind = search.kind.as_str();
     let (texts, numbers): (Vec<_>, Vec<_>) = search.keys.iter().partition(|wanted| matches!(wanted, Wanted::Text { .. }));
-    let of_id = || Condition::column("resources AS k", kind, "id = ?", search.id.as_deref());
-    let of_owner = || Condition::column("resources AS k INDEXED BY resources_owned", kind, "owner = ?", search.owner.as_deref());
-    let asking = || Condition::column("resources AS k INDEXED BY resources_asking", kind, "attention IS NOT NULL", None);
+    let of_id = || search.id.as_deref().map(|id| Condition::id(kind, id));
+    let of_owner = || {
+        const INDICES: (&str, &str) = ("resources AS k INDEXED BY resources_owned", "resources AS o INDEXED BY resources_owned");
+        search.owner.as_deref().map(|owner| Condition::column(INDICES, kind, "owner = ?", Some(owner)))
+    };
+    let asking = || {
+        const INDICES: (&str, &str) = ("resources AS k INDEXED BY resources_asking", "resources AS o INDEXED BY resources_asking");
+        search.attention.then(|| Condition::column(INDICES, kind, "attention IS NOT NULL", None))
+    };
+    let in_state = || {
+        const INDICES: (&str, &str) = ("resources AS k INDEXED BY resources_state", "resources AS o INDEXED BY resources_state");
+        search.state.as_deref().map(|state| Condition::column(INDICES, kind, "state = ?", Some(state)))
+    };
     let in_time = || Condition {
         index: NEWEST,
         fits: Part::new("k.kind = ?", [Value::from(kind.to_owned())]),
-        of_resource: Part::default(),
+        of_entry: Part::default(),
         by_size: None,
     };
-    let in_state = || Condition::column("resources AS k INDEXED BY resources_state", kind, "state = ?", search.state.as_deref());
     // Where none fits few, the first leads.
-    search
-        .id
-        .is_some()
-        .then(of_id)
+    of_id()
         .into_iter()
         .chain(texts.into_iter().map(|wanted| Condition::key(kind, wanted)))
-        .chain(search.owner.is_some().then(of_owner))
-        .chain(search.attention.then(asking))
-        .chain(search.state.is_some().then(in_state))
+        .chain(of_owner())
+        .chain(asking())
+        .chain(in_state())
         .chain(numbers.into_iter().map(|wanted| Condition::key(kind, wanted)))
         .chain((search.from.is_some() || search.to.is_some()).then(in_time))
         .collect()
@@ -166,14 +185,9 @@ fn walk(moment: &Transaction<'_>, search: &Search) -> rusqlite::Result<Walk> {
 /// Led by the condition at this place, of which there are so many entries, counted so far.
 fn led(mut conditions: Vec<Condition>, (at, count): (usize, i64), bounds: Part) -> Walk {
     let leading = conditions.remove(at);
-    let others = conditions.into_iter().map(|condition| condition.of_resource).filter(|part| !part.sql.is_empty());
+    let others = conditions.into_iter().map(|condition| condition.of_entry).filter(|part| !part.sql.is_empty());
     let others = Part::all(others);
     let looked_at = if others.sql.is_empty() { READ } else { LOOKED_AT };
-    let others = if others.sql.is_empty() {
-        others
-    } else {
-        Part::new(format!("EXISTS (SELECT 1 FROM resources AS r WHERE r.kind = k.kind AND r.id = k.id AND {})", others.sql), others.values)
-    };
     match leading.by_size {
         // Few of these sizes: all of them are read and put into their sequence. Else those of all sizes are walked.
         Some((index, numbered)) if count > FEW => {
