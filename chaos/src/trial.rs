@@ -23,9 +23,11 @@ use crate::schedule::{Schedule, Shape, Target};
 use crate::stack::{Databases, Places, Stack};
 use crate::topics::{self, Record};
 
-/// How long after the last fault everything may take to come to its end. An order is given 30 seconds on a machine of its own; where that is so
-/// busy that a step hardly ever answers in time, a circuit breaker opens, and once more, for half a minute each.
-const REST_LIMIT: Duration = Duration::from_secs(180);
+/// How long nothing may come to its end while something is left to do. A circuit breaker that is open waits half a minute, and may open again.
+const STANDSTILL: Duration = Duration::from_secs(120);
+/// How long everything may take to come to its end after the last fault. An order is given 30 seconds on a machine of its own; on one that is so
+/// busy that steps hardly ever answer in time it takes as long as it takes.
+const REST_LIMIT: Duration = Duration::from_secs(900);
 /// What the bank does late it has done by then.
 const BANK_IS_LATE: Duration = Duration::from_millis(4_500);
 /// A run counts if so many of a hundred operations came to what they should.
@@ -168,14 +170,19 @@ async fn customers(stack: &Stack, schedule: &Schedule, market: &Arc<Market>) -> 
 async fn settle(nemesis: &mut Nemesis, quiet: Instant) -> anyhow::Result<Duration> {
     nemesis.notice_an_end_of_its_own().await?;
     nemesis.stack.heal().await?;
-    let deadline = Instant::now() + REST_LIMIT;
+    let began = Instant::now();
     // A run in which the process died three times waits for a person, who is here.
     let released = nemesis.stack.orders()?.operate(&["quarantined", "release", "--all"]).await?;
     ensure!(released.status.success(), "runs cannot be released: {}", String::from_utf8_lossy(&released.stderr));
     let databases = nemesis.stack.databases().clone();
-    while !Unrest::of(&databases)?.is_over() && Instant::now() < deadline {
+    let (mut unrest, mut moved) = (Unrest::of(&databases)?, Instant::now());
+    while !unrest.is_over() && moved.elapsed() < STANDSTILL && began.elapsed() < REST_LIMIT {
         nemesis.notice_an_end_of_its_own().await?;
         sleep(Duration::from_millis(100)).await;
+        let now = Unrest::of(&databases)?;
+        if now != unrest {
+            (unrest, moved) = (now, Instant::now());
+        }
     }
     let rest = quiet.elapsed();
     sleep(BANK_IS_LATE).await;

@@ -22,6 +22,8 @@ const QUICK_POWER: (u64, u64) = (1, 8);
 const CUTS: u64 = 25;
 /// The how manieth times that a program kills itself at a place.
 const HITS: &str = "1,2,7";
+/// A seed of which the last date is behind the ones before.
+const SET_BACK: u64 = 4;
 /// Runs of components at once, where one has to wait for another.
 const FEW_RUNS: &str = "MAX_CONCURRENT_RUNS=4";
 /// Bugs that do no harm that a run could see, since one process has one writer, or that take longer than a run to do any: tests find them.
@@ -167,8 +169,9 @@ fn with_faults(bug: Option<&str>) -> anyhow::Result<()> {
             let shape = if bug.starts_with("kafka-") { PROCESSES } else { MONOLITH };
             let power = if bug.starts_with("power-") { words([("--power", QUICK_POWER.1)]) } else { Vec::new() };
             let few = if bug == "waiting-counted-as-suspect" { &["--set", FEW_RUNS][..] } else { &[] };
-            let words = ["--planted", bug].into_iter().chain(shape).chain(few.iter().copied());
-            words.map(str::to_owned).chain(power).chain(seeds()).collect()
+            let seeds = if bug == "timers-by-the-date" { words([("--seed", SET_BACK), ("--seconds", QUICK.1)]) } else { seeds() };
+            let told = ["--planted", bug].into_iter().chain(shape).chain(few.iter().copied());
+            told.map(str::to_owned).chain(power).chain(seeds).collect()
         }
         None => ["--crash-points", "--hits", HITS].map(str::to_owned).to_vec(),
     };
