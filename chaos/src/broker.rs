@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::program::Program;
 
 /// How long a broker may take to answer; after a kill its old registration has to lapse first.
-const READY_LIMIT: Duration = Duration::from_secs(90);
+const READY_LIMIT: Duration = Duration::from_secs(180);
 /// How long one question may take.
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 /// Sixteen bytes in base64: brokers of one cluster must agree on it, and this one is alone.

@@ -17,6 +17,7 @@
 //! | [`journal`] | what anybody was told, on the disk before it counts |
 //! | [`checker`] | the invariants |
 //! | [`resumption`] | how long it takes until something goes on |
+//! | [`power`] | what the disk has after a power cut |
 //! | [`durable`] | whether what is told is on the disk, by the calls that the program makes |
 //! | [`trial`] | one run from its seed to its verdict |
 //! | [`shrink`], [`report`] | the shortest schedule that still fails, and how it is told |
@@ -35,6 +36,7 @@ pub mod links;
 pub mod member;
 pub mod nemesis;
 pub mod points;
+pub mod power;
 pub mod program;
 pub mod report;
 pub mod resumption;

@@ -77,9 +77,15 @@ struct Runs {
     /// Instead of a schedule of its seed, each run has the program kill itself at every crash point once.
     #[arg(long, conflicts_with = "schedule")]
     crash_points: bool,
+    /// With `--crash-points`: the how manieth time that it comes there it does so; a random one of the first seven without.
+    #[arg(long, value_delimiter = ',', requires = "crash_points")]
+    hits: Vec<u32>,
     /// Instead of a schedule of its seed, each run has components replaced so many times, and nothing else.
     #[arg(long, conflicts_with_all = ["schedule", "crash_points"])]
     swaps: Option<u64>,
+    /// Instead of a schedule of its seed, each run has the power cut so many times, and nothing else.
+    #[arg(long, conflicts_with_all = ["schedule", "crash_points", "swaps"])]
+    power: Option<u64>,
     /// A bug that is planted in the program: what is looked for is a run that finds it.
     #[arg(long)]
     planted: Option<String>,
@@ -192,12 +198,17 @@ fn schedules(runs: &Runs) -> anyhow::Result<Box<dyn Iterator<Item = Schedule>>> 
         let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
         return Ok(Box::new(seeds.into_iter().map(move |seed| Schedule::of_swaps(seed, number))));
     }
+    if let Some(number) = runs.power {
+        let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
+        return Ok(Box::new(seeds.into_iter().map(move |seed| Schedule::of_power_cuts(seed, number))));
+    }
     if runs.crash_points {
         let points = points::crash_points(&runs.repository)?;
         let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
         let shapes = runs.shape.map_or_else(|| vec![Shape::Monolith, Shape::Processes], |shape| vec![shape]);
         let each = seeds.into_iter().flat_map(move |seed| shapes.clone().into_iter().map(move |shape| (shape, seed)));
-        return Ok(Box::new(each.map(move |(shape, seed)| Schedule::of_crash_points(shape, seed, &points))));
+        let hits = runs.hits.clone();
+        return Ok(Box::new(each.map(move |(shape, seed)| Schedule::of_crash_points(shape, seed, &points, &hits))));
     }
     let shape = runs.shape;
     let mut turns = [Shape::Monolith, Shape::Processes].into_iter().cycle();

@@ -11,14 +11,18 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 use crate::journal::{Entry, Journal};
+use crate::power::{Lost, Power};
 use crate::program::{Ended, Program};
 
-/// How long a start may take on a machine that has other things to do.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+/// How long a start may take on a machine that has other things to do: the first one compiles all components.
+const READY_LIMIT: Duration = Duration::from_secs(180);
 /// How long a stop may take: what the program promises, and what a busy machine adds.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// What stands in for the program's library of dates; `$LIB` is read by the dynamic linker.
 const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
+
+/// Runs that it begins at once where it is told nothing else, see `configs/`.
+const DEFAULT_RUNS: usize = 512;
 
 /// A process of the shop.
 pub struct Member {
@@ -38,6 +42,8 @@ pub struct Member {
     pub minutes: i64,
     /// Where the next process that is started kills itself, as `<place>:<n>`.
     pub crash_at: Option<String>,
+    /// Its disk, if the power is cut in this run.
+    pub power: Option<Power>,
     /// Where it is noted.
     pub journal: Arc<Journal>,
     /// The process, if it runs.
@@ -50,7 +56,11 @@ impl Member {
     /// Starts the process and does not wait for it.
     pub fn launch(&mut self) -> anyhow::Result<()> {
         let log = self.folder.join(format!("{}.log", self.name));
-        let program = Program::start(self.command(&["run", "--log-format", "json"]), &log)?;
+        let mut command = self.command(&["run", "--log-format", "json"]);
+        if let Some(power) = &self.power {
+            command.env("LD_PRELOAD", &power.library).envs(power.variables());
+        }
+        let program = Program::start(command, &log)?;
         self.journal.write(Entry::Started { name: self.name.to_owned(), process: program.id() });
         (self.program, self.started) = (Some(program), Some(Instant::now()));
         Ok(())
@@ -85,6 +95,44 @@ impl Member {
             let _ = std::fs::remove_file(format!("/dev/shm/{left}_{}", program.id()));
         }
         Ok(())
+    }
+
+    /// Kills it, and leaves of its files what a disk has after a power cut.
+    pub async fn lose_power(&mut self, choice: u64) -> anyhow::Result<Lost> {
+        self.kill().await?;
+        self.power.as_ref().with_context(|| format!("nobody knows what {} has on the disk", self.name))?.cut(choice)
+    }
+
+    /// Takes what is in its folder for what should be there, as an operator does whom it has told that something is lost.
+    pub fn forget_marks(&self) -> anyhow::Result<()> {
+        for entry in std::fs::read_dir(data(&self.folder, self.name))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "mark") {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many runs it notes as being within a component, which are those that may have killed it.
+    pub fn inside(&self) -> anyhow::Result<usize> {
+        /// Bytes of one note: how long it is, which is 0 of none, and the run.
+        const NOTE: usize = 256;
+        let Ok(entries) = std::fs::read_dir(data(&self.folder, self.name)) else { return Ok(0) };
+        let mut inside = 0;
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "in-flight") {
+                inside += std::fs::read(path)?.chunks_exact(NOTE).filter(|note| !note.starts_with(&[0, 0])).count();
+            }
+        }
+        Ok(inside)
+    }
+
+    /// How many there may be: as many again are within versions that no longer serve.
+    pub fn most_inside(&self) -> usize {
+        let told = self.variables.iter().rfind(|(name, _)| name == "MAX_CONCURRENT_RUNS").and_then(|(_, value)| value.parse().ok());
+        told.unwrap_or(DEFAULT_RUNS) * 2
     }
 
     /// Asks it to stop. What takes too long is killed, and nothing is returned.

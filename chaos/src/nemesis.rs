@@ -1,19 +1,22 @@
 //! Does to the program what the schedule says, and notes it.
 
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::broker::Broker;
 use crate::customers::Market;
 use crate::journal::{Entry, Journal, read};
 use crate::member::Member;
+use crate::power::Lost;
 use crate::resumption::Resumption;
-use crate::schedule::{COMPONENTS, Fault, Schedule, Target, Version};
+use crate::schedule::{COMPONENTS, Fault, Moment, Schedule, Target, Version};
 use crate::stack::Stack;
 
 /// How long an answer is waited for that a kill is to follow.
@@ -21,9 +24,27 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// What the program promises of a stop, and a second for a machine that is busy.
 const DRAINS_WITHIN: Duration = Duration::from_secs(11);
 /// How long a program may take to come to the place where it kills itself.
-const CRASHES_WITHIN: Duration = Duration::from_secs(6);
+const CRASHES_WITHIN: Duration = Duration::from_secs(20);
+/// The same where versions of components have to be compiled first.
+const COMPILES_WITHIN: Duration = Duration::from_secs(120);
 /// How long a second process may take to find that it must not be.
 const REFUSED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long it may take until a process can be asked to stop.
+const SERVES_WITHIN: Duration = Duration::from_secs(2);
+/// Between two swaps of all components while a version is to be compiled: long enough that one is before the next comes.
+const SWAPS_EVERY: Duration = Duration::from_secs(4);
+
+/// A place where the program was to kill itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crash {
+    /// Its name.
+    pub point: String,
+    /// The how manieth time that the program came there.
+    pub hit: u32,
+    /// Whether it did.
+    pub is_reached: bool,
+}
 
 /// Who does it, and to whom.
 pub struct Nemesis {
@@ -39,6 +60,10 @@ pub struct Nemesis {
     pub ready: Vec<Duration>,
     /// How long it took until what was under way went on.
     pub resumption: Resumption,
+    /// What was lost with the power.
+    pub lost: Lost,
+    /// Where the program was to kill itself.
+    pub crashes: Vec<Crash>,
     copies: u32,
 }
 
@@ -46,7 +71,7 @@ impl Nemesis {
     /// One that has done nothing yet.
     pub fn new(stack: Stack, market: Arc<Market>, journal: Arc<Journal>) -> Self {
         let resumption = Resumption::new(stack.databases().orders.clone());
-        Self { stack, market, journal, kills: 0, ready: Vec::new(), resumption, copies: 0 }
+        Self { stack, market, journal, kills: 0, ready: Vec::new(), resumption, lost: Lost::default(), crashes: Vec::new(), copies: 0 }
     }
 
     /// Does all of a schedule, then closes the market.
@@ -54,7 +79,9 @@ impl Nemesis {
         let began = Instant::now();
         for due in &schedule.faults {
             sleep_until(began + Duration::from_millis(due.at)).await;
-            if began.elapsed() > Duration::from_millis(schedule.span) * 2 {
+            // What the program kills itself at is the whole of such a run, however long it takes.
+            let may_be_left_out = !matches!(due.fault, Fault::CrashAt { .. });
+            if may_be_left_out && began.elapsed() > Duration::from_millis(schedule.span) * 2 {
                 break;
             }
             self.notice_an_end_of_its_own().await?;
@@ -94,8 +121,7 @@ impl Nemesis {
                 self.start(on).await
             }
             Fault::KillAfterAnswer { within } => {
-                let _ = timeout(ANSWER_LIMIT, self.market.answered.notified()).await;
-                sleep(Duration::from_micros(*within)).await;
+                self.wait_for_an_answer(*within).await;
                 self.kill(on).await?;
                 self.start(on).await
             }
@@ -131,8 +157,46 @@ impl Nemesis {
             Fault::Second => self.second(on).await,
             Fault::Copy => self.copy().await,
             Fault::Cut { link, how, lasts } => self.stack.links.cut(*link, *how, Duration::from_millis(*lasts)),
+            Fault::PowerCut { moment, choice } => self.power_cut(on, *moment, *choice).await,
             Fault::CrashAt { point, hit } => self.crash_at(on, point, *hit).await,
         }
+    }
+
+    async fn wait_for_an_answer(&self, and_then: u64) {
+        let _ = timeout(ANSWER_LIMIT, self.market.answered.notified()).await;
+        sleep(Duration::from_micros(and_then)).await;
+    }
+
+    async fn power_cut(&mut self, on: Target, moment: Moment, choice: u64) -> anyhow::Result<()> {
+        match moment {
+            Moment::Serving(within) => self.wait_for_an_answer(within).await,
+            Moment::Starting(after) => {
+                self.lose_power(on, !choice).await?;
+                self.launch(on)?;
+                wait(after).await;
+            }
+            Moment::Stopping(after) => {
+                self.signal(on, Signal::TERM)?;
+                wait(after).await;
+            }
+        }
+        self.lose_power(on, choice).await?;
+        let Err(problem) = self.start(on).await else { return Ok(()) };
+        self.broken("I1", format!("after a power cut it does not start: {problem:#}"));
+        for member in self.stack.of(on) {
+            member.kill().await?;
+            member.forget_marks()?;
+        }
+        self.start(on).await
+    }
+
+    async fn lose_power(&mut self, on: Target, choice: u64) -> anyhow::Result<()> {
+        self.kill(on).await?;
+        for member in self.stack.of(on) {
+            let lost = member.lose_power(choice).await?;
+            self.lost.add(lost);
+        }
+        Ok(())
     }
 
     fn broker(&mut self) -> anyhow::Result<&mut Broker> {
@@ -156,9 +220,15 @@ impl Nemesis {
                 program.signal(Signal::KILL);
             }
         }
+        let mut crowded = Vec::new();
         for member in self.stack.of(on) {
             member.kill().await?;
+            let (inside, most) = (member.inside()?, member.most_inside());
+            if inside > most {
+                crowded.push(format!("{inside} runs count as what may have killed {}, which begins {most} at once", member.name));
+            }
         }
+        crowded.into_iter().for_each(|why| self.broken("I15", why));
         Ok(())
     }
 
@@ -213,29 +283,48 @@ impl Nemesis {
     /// Starts a program that kills itself at a place, and waits until it has. What it never comes to under load it may come to while it stops.
     async fn crash_at(&mut self, on: Target, point: &str, hit: u32) -> anyhow::Result<()> {
         self.kill(on).await?;
-        if point.starts_with("component-") {
-            // A start takes up versions that no process before has served.
-            for component in COMPONENTS {
-                self.stack.components.swap(component, Version::Good(u8::try_from(self.kills % 250).unwrap_or_default() + 1))?;
-            }
-        }
         let member = self.stack.of(on).next().context("nobody to crash")?;
         member.crash_at = Some(format!("{point}:{hit}"));
         member.launch()?;
         member.crash_at = None;
-        let program = member.program()?;
-        let mut ended = program.wait(CRASHES_WITHIN).await?;
+        let mut ended = self.until_it_ends(on, point).await?;
         if ended.is_none() {
+            let program = self.stack.of(on).next().context("nobody to crash")?.program()?;
             ended = program.stop(DRAINS_WITHIN).await?.map(|ended| ended.status);
         }
-        if ended.is_none_or(|status| status.success()) {
+        let is_reached = ended.is_some_and(|status| !status.success());
+        self.crashes.push(Crash { point: point.to_owned(), hit, is_reached });
+        if !is_reached {
             self.broken(
                 "crash points",
-                format!("the program did not kill itself at '{point}'; was it built with the feature crash-points?"),
+                format!("the program did not kill itself at '{point}' ({hit}); was it built with the feature crash-points?"),
             );
         }
         self.kill(on).await?;
         self.start(on).await
+    }
+
+    /// How it has ended, if it does so while customers buy.
+    async fn until_it_ends(&mut self, on: Target, point: &str) -> anyhow::Result<Option<ExitStatus>> {
+        let limit = match point {
+            "before-the-last-checkpoint" => SERVES_WITHIN,
+            "component-compiled" | "component-recorded" => COMPILES_WITHIN,
+            _ => CRASHES_WITHIN,
+        };
+        let deadline = Instant::now() + limit;
+        let mut number = u8::try_from(self.kills % 200).unwrap_or_default();
+        while Instant::now() < deadline {
+            if point.starts_with("component-") {
+                // Versions that no process before has served.
+                number = number % 250 + 1;
+                COMPONENTS.iter().try_for_each(|component| self.stack.components.swap(component, Version::Good(number)))?;
+            }
+            let program = self.stack.of(on).next().context("nobody to crash")?.program()?;
+            if let Some(ended) = program.wait(SWAPS_EVERY.min(limit)).await? {
+                return Ok(Some(ended));
+            }
+        }
+        Ok(None)
     }
 
     async fn second(&mut self, on: Target) -> anyhow::Result<()> {

@@ -1,10 +1,13 @@
 //! What a person reads of a run.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::bank::Posting;
 use crate::checker::database::Database;
 use crate::journal::{self, Entry, Line};
+use crate::nemesis::Crash;
+use crate::power::Lost;
 use crate::schedule::Shape;
 use crate::trial::Verdict;
 
@@ -31,6 +34,14 @@ pub fn of(verdict: &Verdict) -> String {
         figures.rest,
         figures.took / 1_000
     );
+    if figures.lost.cuts > 0 {
+        let Lost { cuts, unsynced, left_out, torn, names } = figures.lost;
+        let _ = writeln!(
+            text,
+            "  the power was cut {cuts} times; of {unsynced} changes that were not synced {left_out} were lost and {torn} torn, and {names} names taken back"
+        );
+    }
+    text.push_str(&places(&figures.crashes));
     if !figures.count() {
         text.push_str("  It does not count: too little of it succeeded.\n");
     }
@@ -47,18 +58,40 @@ pub fn of(verdict: &Verdict) -> String {
     if let Some(order) = &first.order {
         text.push_str(&time_line(order, verdict).unwrap_or_else(|problem| format!("  no time line: {problem:#}\n")));
     }
-    let _ = writeln!(
-        text,
-        "  Everything of it is in {}\n  Again: cargo xtask chaos {} {}",
-        verdict.folder.display(),
-        again(figures.shape),
-        figures.seed
-    );
+    let _ = writeln!(text, "  Everything of it is in {}\n  Again: {}", verdict.folder.display(), again(verdict));
     text
 }
 
-fn again(shape: Shape) -> &'static str {
-    if shape == Shape::Monolith { "--replay" } else { "--processes" }
+/// A seed stands for a schedule only where that is made from nothing else.
+fn again(verdict: &Verdict) -> String {
+    let figures = &verdict.figures;
+    if figures.lost.cuts > 0 || !figures.crashes.is_empty() {
+        return format!("chaos run --schedule {}", verdict.folder.join("schedule.json").display());
+    }
+    let option = if figures.shape == Shape::Monolith { "--replay" } else { "--processes" };
+    format!("cargo xtask chaos {option} {}", figures.seed)
+}
+
+/// A row for each place at which the program was to kill itself, a column for each number.
+fn places(crashes: &[Crash]) -> String {
+    let hits: BTreeSet<u32> = crashes.iter().map(|crash| crash.hit).collect();
+    let mut rows: BTreeMap<&str, BTreeMap<u32, bool>> = BTreeMap::new();
+    for crash in crashes {
+        rows.entry(&crash.point).or_default().insert(crash.hit, crash.is_reached);
+    }
+    let mut text = String::new();
+    if !rows.is_empty() {
+        let _ = writeln!(text, "  | crash point | {} |", hits.iter().map(u32::to_string).collect::<Vec<_>>().join(" | "));
+    }
+    for (point, reached) in rows {
+        let cell = |hit: &u32| match reached.get(hit) {
+            Some(true) => "killed",
+            Some(false) => "not reached",
+            None => "",
+        };
+        let _ = writeln!(text, "  | `{point}` | {} |", hits.iter().map(cell).collect::<Vec<_>>().join(" | "));
+    }
+    text
 }
 
 /// Of times in milliseconds: what half of them, and what 95 of a hundred, are not longer than, and the longest.
@@ -142,6 +175,14 @@ fn is_about(line: &Line, about: &str, its_key: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_a_table_of_what_was_reached() {
+        let crash = |point: &str, hit, is_reached| Crash { point: point.to_owned(), hit, is_reached };
+        let table = places(&[crash("b", 7, false), crash("b", 1, true), crash("a", 1, true)]);
+        assert_eq!(table, "  | crash point | 1 | 7 |\n  | `a` | killed |  |\n  | `b` | killed | not reached |\n");
+        assert_eq!(places(&[]), "");
+    }
 
     #[test]
     fn percentiles_are_times_that_were_measured() {

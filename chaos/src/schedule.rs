@@ -63,6 +63,13 @@ pub enum Fault {
         /// For how long.
         lasts: u64,
     },
+    /// The power is cut, and the program started with what the disk has then.
+    PowerCut {
+        /// When.
+        moment: Moment,
+        /// What the disk has of what was not synced is a function of this.
+        choice: u64,
+    },
     /// The program kills itself at a place in its source, see `host/src/faults.rs`. It has to be built for that.
     CrashAt {
         /// Name of the place.
@@ -70,6 +77,18 @@ pub enum Fault {
         /// The how manieth time that it comes there.
         hit: u32,
     },
+}
+
+/// When the power is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// So soon after a 201, in microseconds.
+    Serving(u64),
+    /// So long after a start, which follows another cut.
+    Starting(u64),
+    /// So long after it was asked to stop.
+    Stopping(u64),
 }
 
 /// What a component's file is replaced by.
@@ -201,6 +220,8 @@ const PAUSES: std::ops::Range<u64> = 300..1_500;
 const LONGER_PAUSES: std::ops::Range<u64> = 500..2_200;
 /// Between two places in which the program kills itself, in milliseconds.
 const CRASHES_EVERY: u64 = 1_500;
+/// Between two cuts of the power, in milliseconds: half a second of that is a start.
+const CUTS_EVERY: std::ops::Range<u64> = 700..1_300;
 /// The components of the shop.
 pub const COMPONENTS: [&str; 4] = ["inventory", "payment", "shipping", "notify"];
 
@@ -223,27 +244,30 @@ impl Schedule {
         Self { seed, shape, customers: customers(), span, faults }
     }
 
-    /// One in which the program kills itself at each of these places, in a sequence that the seed decides; several processes at those that have
-    /// to do with Kafka.
-    pub fn of_crash_points(shape: Shape, seed: u64, points: &[String]) -> Self {
+    /// One in which the program kills itself at each of these places, the how manieth time that it comes there `hits` says; without any a number
+    /// that the seed decides, as it does the sequence. Of several processes it is the one that comes there.
+    pub fn of_crash_points(shape: Shape, seed: u64, points: &[String], hits: &[u32]) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let is_of_shape = |point: &&String| match shape {
-            Shape::Monolith => !point.starts_with("kafka-"),
-            Shape::Processes => ["kafka-", "outbox-", "published-", "event-"].iter().any(|begin| point.starts_with(begin)),
-        };
-        let mut points: Vec<String> = points.iter().filter(is_of_shape).cloned().collect();
         let every = if shape == Shape::Monolith { CRASHES_EVERY } else { 2 * CRASHES_EVERY };
-        let on = if shape == Shape::Monolith { Target::Shop } else { Target::Orders };
-        points.shuffle(&mut random);
-        let fault = |(place, point): (u64, String)| {
-            let hit: u32 = random.random_range(1..8);
+        let mut crashes = Vec::new();
+        for point in points {
+            let any = [random.random_range(1..8)];
             // The last steps of a stop, and of a start, are made once.
-            let hit = if point.starts_with("in-recovery") || point.starts_with("before-the-last") { 1 } else { hit };
-            // There are four components.
-            let hit = if point.starts_with("component-") { hit.div_ceil(2) } else { hit };
-            Due { at: 500 + place * every, on, fault: Fault::CrashAt { point, hit } }
+            let hits = match point.as_str() {
+                "in-recovery" | "before-the-last-checkpoint" => &[1][..],
+                _ if hits.is_empty() => &any[..],
+                _ => hits,
+            };
+            crashes.extend(hits.iter().map(|hit| Fault::CrashAt { point: point.clone(), hit: *hit }));
+        }
+        crashes.shuffle(&mut random);
+        let on = |fault: &Fault| match (shape, fault) {
+            (Shape::Monolith, _) => Target::Shop,
+            (Shape::Processes, Fault::CrashAt { point, .. }) if point == "in-stock-release" => Target::UsersProducts,
+            (Shape::Processes, _) => Target::Orders,
         };
-        let faults: Vec<Due> = (0..).zip(points).map(fault).collect();
+        let due = |(place, fault): (u64, Fault)| Due { at: 500 + place * every, on: on(&fault), fault };
+        let faults: Vec<Due> = (0..).zip(crashes).map(due).collect();
         Self { seed, shape, customers: customers(), span: 500 + faults.len() as u64 * every, faults }
     }
 
@@ -256,6 +280,27 @@ impl Schedule {
             Due { at: 500 + place * every, on: Target::Orders, fault: Fault::Swap { component, with: version(&mut random) } }
         };
         Self { seed, shape: Shape::Monolith, customers, span: 1_000 + number * every, faults: (0..number).map(swap).collect() }
+    }
+
+    /// One in which the power is cut so many times, and nothing else happens.
+    pub fn of_power_cuts(seed: u64, number: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let (mut at, mut faults) = (0, Vec::new());
+        for _ in 0..number {
+            at += random.random_range(CUTS_EVERY);
+            let moment = match random.random_range(0..20) {
+                0..15 => Moment::Serving(random.random_range(0..30_000)),
+                15..18 => Moment::Starting(random.random_range(0..600)),
+                _ => Moment::Stopping(random.random_range(0..400)),
+            };
+            faults.push(Due { at, on: Target::Shop, fault: Fault::PowerCut { moment, choice: random.random() } });
+        }
+        Self { seed, shape: Shape::Monolith, customers: customers(), span: at + 1_000, faults }
+    }
+
+    /// Whether the power is cut, so that it has to be known what is on the disk.
+    pub fn cuts_power(&self) -> bool {
+        self.faults.iter().any(|due| matches!(due.fault, Fault::PowerCut { .. }))
     }
 
     /// Whether the program is never disturbed but by files.
@@ -364,10 +409,46 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_of_crash_points_has_each_at_each_number_and_what_happens_once_at_the_first() {
+        let points = ["answered", "in-recovery", "in-stock-release"].map(str::to_owned);
+        for shape in [Shape::Monolith, Shape::Processes] {
+            let schedule = Schedule::of_crash_points(shape, 1, &points, &[1, 2, 7]);
+            let mut crashes: Vec<(&str, u32)> = schedule
+                .faults
+                .iter()
+                .filter_map(|due| match &due.fault {
+                    Fault::CrashAt { point, hit } => Some((point.as_str(), *hit)),
+                    _ => None,
+                })
+                .collect();
+            crashes.sort_unstable();
+            let release = "in-stock-release";
+            assert_eq!(
+                crashes,
+                [("answered", 1), ("answered", 2), ("answered", 7), ("in-recovery", 1), (release, 1), (release, 2), (release, 7)]
+            );
+        }
+        assert_eq!(Schedule::of_crash_points(Shape::Monolith, 1, &points, &[]).faults.len(), 3);
+    }
+
+    #[test]
     fn a_schedule_of_swaps_has_nothing_else() {
         let schedule = Schedule::of_swaps(1, 100);
         assert!(schedule.faults.len() == 100 && schedule.is_of_swaps());
         assert!(!Schedule::of(Shape::Monolith, 1, Duration::from_secs(60)).is_of_swaps());
+    }
+
+    #[test]
+    fn a_schedule_of_power_cuts_has_them_at_every_moment_and_nothing_else() {
+        let schedule = Schedule::of_power_cuts(1, 100);
+        assert!(schedule.faults.len() == 100 && schedule.cuts_power());
+        assert_eq!(schedule, Schedule::of_power_cuts(1, 100));
+        let text = serde_json::to_string(&schedule).expect("JSON");
+        assert_eq!(serde_json::from_str::<Schedule>(&text).expect("a schedule"), schedule);
+        for moment in ["serving", "starting", "stopping"] {
+            assert!(text.contains(moment), "{moment}");
+        }
+        assert!(!Schedule::of(Shape::Monolith, 1, Duration::from_secs(60)).cuts_power());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::components::Components;
 use crate::journal::Journal;
 use crate::links::Links;
 use crate::member::{Member, data};
+use crate::power::{self, Power};
 use crate::program::Program;
 use crate::schedule::{Link, Shape, Target};
 use crate::shop;
@@ -137,6 +138,17 @@ impl Stack {
         Ok(())
     }
 
+    /// Has what each process writes noted from its first start on, so that the power can be cut.
+    pub fn note_what_is_written(&mut self, repository: &Path, folder: &Path) -> anyhow::Result<()> {
+        let library = folder.join("power.so");
+        power::build(repository, &library)?;
+        for member in &mut self.members {
+            let notes = folder.join(format!("{}.notes", member.name));
+            member.power = Some(Power { library: library.clone(), root: data(folder, member.name), notes });
+        }
+        Ok(())
+    }
+
     /// Starts all of it and waits until it is ready.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         if let Some(broker) = &mut self.broker {
@@ -237,6 +249,7 @@ impl Building<'_> {
             variables,
             minutes: 0,
             crash_at: None,
+            power: None,
             journal: Arc::clone(&self.journal),
             program: None,
             started: None,

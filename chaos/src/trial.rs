@@ -17,13 +17,17 @@ use crate::checker::database::{Database, Unrest};
 use crate::checker::{self, Case, Violation};
 use crate::customers::{Customer, Market};
 use crate::journal::{self, Entry, Journal};
-use crate::nemesis::Nemesis;
+use crate::nemesis::{Crash, Nemesis};
+use crate::power::Lost;
 use crate::schedule::{Schedule, Shape, Target};
 use crate::stack::{Databases, Places, Stack};
 use crate::topics::{self, Record};
 
-/// How long after the last fault everything may take to come to its end. An order is given 30 seconds on a machine of its own.
-const REST_LIMIT: Duration = Duration::from_secs(60);
+/// How long nothing may come to its end while something is left to do. A circuit breaker that is open waits half a minute, and may open again.
+const STANDSTILL: Duration = Duration::from_secs(120);
+/// How long everything may take to come to its end after the last fault. An order is given 30 seconds on a machine of its own; on one that is so
+/// busy that steps hardly ever answer in time it takes as long as it takes.
+const REST_LIMIT: Duration = Duration::from_secs(900);
 /// What the bank does late it has done by then.
 const BANK_IS_LATE: Duration = Duration::from_millis(4_500);
 /// A run counts if so many of a hundred operations came to what they should.
@@ -48,6 +52,12 @@ pub struct Figures {
     pub kills: u32,
     /// All faults.
     pub faults: usize,
+    /// What was lost with the power.
+    #[serde(default)]
+    pub lost: Lost,
+    /// Where the program was to kill itself.
+    #[serde(default)]
+    pub crashes: Vec<Crash>,
     /// Runs of a step or handler that were begun more often than they were attempted: a process had died in between.
     pub claimed_again: u64,
     /// What customers began.
@@ -87,6 +97,9 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
     fs::write(folder.join("schedule.json"), serde_json::to_vec_pretty(schedule)?)?;
     let journal = Arc::new(Journal::open(&folder.join("journal.jsonl"))?);
     let mut stack = Stack::new(places, schedule.shape, folder, Arc::clone(&journal)).await?;
+    if schedule.cuts_power() {
+        stack.note_what_is_written(&places.repository, folder)?;
+    }
     stack.start().await?;
 
     let market = Arc::new(Market::new(Arc::clone(&journal)));
@@ -131,6 +144,8 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
         ends,
         kills: nemesis.kills,
         faults: schedule.faults.len(),
+        lost: nemesis.lost,
+        crashes: nemesis.crashes.clone(),
         claimed_again: case.database.claimed_again,
         operations: market.begun.load(Ordering::Relaxed),
         succeeded: market.succeeded.load(Ordering::Relaxed),
@@ -155,14 +170,19 @@ async fn customers(stack: &Stack, schedule: &Schedule, market: &Arc<Market>) -> 
 async fn settle(nemesis: &mut Nemesis, quiet: Instant) -> anyhow::Result<Duration> {
     nemesis.notice_an_end_of_its_own().await?;
     nemesis.stack.heal().await?;
-    let deadline = Instant::now() + REST_LIMIT;
+    let began = Instant::now();
     // A run in which the process died three times waits for a person, who is here.
     let released = nemesis.stack.orders()?.operate(&["quarantined", "release", "--all"]).await?;
     ensure!(released.status.success(), "runs cannot be released: {}", String::from_utf8_lossy(&released.stderr));
     let databases = nemesis.stack.databases().clone();
-    while !Unrest::of(&databases)?.is_over() && Instant::now() < deadline {
+    let (mut unrest, mut moved) = (Unrest::of(&databases)?, Instant::now());
+    while !unrest.is_over() && moved.elapsed() < STANDSTILL && began.elapsed() < REST_LIMIT {
         nemesis.notice_an_end_of_its_own().await?;
         sleep(Duration::from_millis(100)).await;
+        let now = Unrest::of(&databases)?;
+        if now != unrest {
+            (unrest, moved) = (now, Instant::now());
+        }
     }
     let rest = quiet.elapsed();
     sleep(BANK_IS_LATE).await;

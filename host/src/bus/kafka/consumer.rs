@@ -29,6 +29,7 @@ use super::producer::Producer;
 use super::record::Incoming;
 use super::settings::Settings;
 use super::work::{Known, Work};
+use crate::faults::planted;
 use crate::shutdown::Stop;
 
 /// Events of one partition that are handled before its offset is stored.
@@ -303,6 +304,14 @@ impl Worker {
                 () = revoked.requested() => return,
                 batch = batch(queue, &partition) => batch,
             };
+            if planted("kafka-offset-before-effect")
+                && let Some(last) = batch.last()
+            {
+                let stored = client.store_offset(&partition.0, partition.1, last.place.offset);
+                let _ = stored.and_then(|()| client.commit_consumer_state(CommitMode::Async));
+                // What a consumer takes that does more.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             let Some(done) = work.handle(batch, known, producer, &revoked).await else { continue };
             if let Err(error) = client.store_offset(&partition.0, partition.1, done) {
                 tracing::debug!(%error, ?partition, "the partition was lost meanwhile");

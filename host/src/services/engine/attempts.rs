@@ -18,6 +18,7 @@ use super::waker::RunWaker;
 use super::workflows::{StepConfig, Workflows};
 use crate::clock::{self, Clock};
 use crate::crash_point;
+use crate::faults::planted;
 use crate::runtime::{Place, Report, Runtime, Verdict};
 use crate::shutdown::Stop;
 use crate::store::{Resource, StepRun};
@@ -69,6 +70,7 @@ impl Attempts {
     /// Makes one attempt: runs the component, unless no version of it serves, its circuit breaker is open, or a service that it calls
     /// refuses the credentials of this process. It waits for a place until `overdue`, which is asked for only if there is none at once.
     pub(super) async fn attempt(&self, run: &StepRun, resource: &Resource, held: &Held, overdue: impl Future<Output = ()>) -> Attempt {
+        let _waits = planted("waiting-counted-as-suspect").then(|| self.crash_suspects.enter(&run.key));
         let place = tokio::select! {
             biased;
             place = self.runtime.place(&run.component, run.is_again()) => place,

@@ -106,6 +106,25 @@ async fn a_full_disk_refuses_writes_until_there_is_room() {
 }
 
 #[tokio::test]
+async fn a_write_waits_for_that_of_another_program_and_is_not_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.commit(sized("a", 10)).await.unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("a.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; DELETE FROM dead_letters").unwrap();
+    let changed = {
+        let commit = sized("a", 20);
+        let change = commit.change.map(|(_, resource)| (Guard::Version(1), Resource { version: 2, ..resource }));
+        Commit { change, ..Commit::default() }
+    };
+    let mut writing = std::pin::pin!(store.commit(changed));
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut writing).await;
+    assert!(early.is_err(), "while another one writes there is no answer: {early:?}");
+    other.execute_batch("COMMIT").unwrap();
+    writing.await.unwrap();
+}
+
+#[tokio::test]
 async fn the_log_is_small_again_after_somebody_has_read_for_long() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);

@@ -310,7 +310,7 @@ impl Writer {
 
     /// One transaction; nothing of it is left unless it answers that all was written.
     fn attempt(&mut self, group: &mut Vec<Box<dyn Unit>>, undoing: Undoing) -> Result<Attempted, Failure> {
-        self.execute("BEGIN IMMEDIATE")?;
+        self.execute(if planted("deferred-begin") { "BEGIN" } else { "BEGIN IMMEDIATE" })?;
         let run = self.run_units(group, undoing);
         let is_written = matches!(run, Ok(Attempted::Written));
         if is_written {
