@@ -52,7 +52,7 @@ async fn start(dir: &Path) -> anyhow::Result<Arc<Runtime>> {
     let component = |name: &str| ComponentSettings::unconfigured(name.into(), Source::File(dir.join(format!("{name}.wasm"))));
     let settings =
         Settings { cache_dir: dir.join("cache"), compiler: PathBuf::from(env!("CARGO_BIN_EXE_millrace")), max_concurrent_runs: 64 };
-    let remember = Arc::new(|_, _| async { Ok(()) }.boxed());
+    let remember = Arc::new(|_| async { Ok(()) }.boxed());
     let kv = Arc::new(GivenKv::default());
     let components = vec![component("tiny"), component("hostile")];
     Runtime::start(settings, components, HashMap::new(), Vec::new(), (remember, kv), Clock::system()).await

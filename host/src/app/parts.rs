@@ -357,13 +357,14 @@ async fn runtime(
     let kv = Arc::new(StoredState(Arc::clone(&store.resources)));
     let good = store.operations.components().await?;
     let remembering: Arc<dyn Operations> = Arc::clone(&store.operations);
-    let remember = Arc::new(move |component: String, digest: String| -> BoxFuture<'static, anyhow::Result<()>> {
+    let remember = Arc::new(move |versions: Vec<(String, String)>| -> BoxFuture<'static, anyhow::Result<()>> {
         let store = Arc::clone(&remembering);
         Box::pin(async move {
             // Looked up first: what served before serves again where nothing can be written.
-            let known = (component, digest);
-            if !store.components().await?.contains(&known) {
-                store.put_component(&known.0, &known.1).await?;
+            let known = store.components().await?;
+            let new: Vec<(String, String)> = versions.into_iter().filter(|version| !known.contains(version)).collect();
+            if !new.is_empty() {
+                store.put_components(&new).await?;
             }
             Ok(())
         })

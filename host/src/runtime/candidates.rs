@@ -65,7 +65,9 @@ impl Runtime {
     pub async fn judge(&self, component: &str, file: Bytes, signature: Option<String>) -> anyhow::Result<ActiveVersion> {
         let slot = self.slot(component)?;
         let _turn = slot.turn.lock().await;
-        let version = self.loader.judge(&slot, file, signature).await.map_err(refusal)?;
+        let judged = self.loader.judge(&slot, file, signature).await;
+        self.tidy().await;
+        let version = judged.map_err(refusal)?;
         slot.note_uploaded(version.about.clone());
         Ok(version.about.clone())
     }

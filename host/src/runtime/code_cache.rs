@@ -5,7 +5,7 @@
 //! that are loaded. The key is a file of the same folder, so this finds what a disk, a copy or a restore has changed or mixed up, and
 //! what was written by somebody who cannot read the folder.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
@@ -26,6 +26,10 @@ use crate::durable::{self, Sync};
 
 /// Versions whose files are kept to go back to.
 const MAX_COPIES: usize = 32;
+/// Bytes of these files and of their code, all components together. What serves and the newest version are kept whatever they have.
+const MAX_KEPT_BYTES: u64 = 1 << 30;
+/// Files that belong to no version and were written just now, as far as they are kept: one of them may be being written.
+const MAX_FRESH: usize = 32;
 /// Bytes of compiled code that are read: a Python component of 18 MB has about 70 MB of it.
 pub(super) const MAX_CODE_BYTES: u64 = 1 << 30;
 /// Bytes of the manifest of what came from a registry: it has about one KiB.
@@ -191,25 +195,39 @@ impl CodeCache {
         context.sign()
     }
 
-    /// Removes the oldest copies and their code, and what belongs to none. The versions in `good` and the newest stay, and so does what is
-    /// newer than `before`: it may be being written.
+    /// Removes the oldest copies and their code, and what belongs to none. The versions in `good` stay, and the newest ones as far as their number and
+    /// their bytes allow; and of what belongs to none, the newest that is not older than `before`: it may be being written.
     pub fn tidy(&self, good: &HashSet<String>, before: SystemTime) -> io::Result<()> {
-        let (mut copies, others): (Vec<_>, Vec<_>) =
+        let (mut copies, mut others): (Vec<_>, Vec<_>) =
             entries(&self.copies)?.into_iter().partition(|(_, path)| path.extension().is_some_and(|extension| extension == "wasm"));
         copies.sort_unstable_by(|a, b| b.cmp(a));
-        let (newest, oldest) = copies.split_at(copies.len().min(MAX_COPIES));
-        let mut kept: HashSet<String> = newest.iter().filter_map(|(_, path)| digest_of(path)).collect();
-        kept.extend(good.iter().cloned());
-        for (modified, path) in oldest {
-            if *modified < before && digest_of(path).is_none_or(|digest| !kept.contains(&digest)) {
-                fs::remove_file(path)?;
+        let (compiled, papers) = (entries(&self.compiled)?, entries(&self.papers)?);
+        let mut sizes: HashMap<&str, u64> = HashMap::new();
+        for (_, path) in &compiled {
+            if let Some(digest) = self.coded(path) {
+                *sizes.entry(digest).or_default() += size(path);
             }
         }
-        let code = entries(&self.compiled)?.into_iter().filter(|(_, path)| self.coded(path).is_none_or(|digest| !kept.contains(digest)));
-        let of_none = |path: &Path| digest_of(path).is_none_or(|digest| !kept.contains(&digest));
-        let papers = entries(&self.papers)?.into_iter().filter(|(_, path)| of_none(path));
-        for (modified, path) in others.into_iter().chain(code).chain(papers) {
-            if modified < before {
+        let (mut kept, mut bytes) = (good.clone(), 0_u64);
+        let mut removed = HashSet::new();
+        for (at, (_, path)) in copies.iter().enumerate() {
+            // A copy is there as a whole or not at all, so none of them is being written.
+            let Some(digest) = digest_of(path) else { continue };
+            bytes = bytes.saturating_add(size(path)).saturating_add(sizes.get(digest.as_str()).copied().unwrap_or_default());
+            if at == 0 || (at < MAX_COPIES && bytes <= MAX_KEPT_BYTES) {
+                kept.insert(digest);
+            } else if !kept.contains(&digest) {
+                fs::remove_file(path)?;
+                removed.insert(digest);
+            }
+        }
+        others.extend(compiled.iter().filter(|(_, path)| self.coded(path).is_none_or(|digest| !kept.contains(digest))).cloned());
+        others.extend(papers.into_iter().filter(|(_, path)| digest_of(path).is_none_or(|digest| !kept.contains(&digest))));
+        others.sort_unstable_by(|a, b| b.cmp(a));
+        for (at, (modified, path)) in others.iter().enumerate() {
+            let was_of_one = digest_of(path).is_some_and(|digest| removed.contains(&digest))
+                || self.coded(path).is_some_and(|digest| removed.contains(digest));
+            if *modified < before || at >= MAX_FRESH || was_of_one {
                 // Earlier versions of this program kept a folder there.
                 if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }?;
             }
@@ -313,6 +331,11 @@ fn take_copies(from: &Path, to: &Path) {
 
 fn digest_of(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_str()?.split('.').next()?.to_owned())
+}
+
+/// Bytes of a file; none of one that has gone meanwhile.
+fn size(path: &Path) -> u64 {
+    path.symlink_metadata().map_or(0, |metadata| metadata.len())
 }
 
 /// What is in a folder, each with when it was changed last.
@@ -433,6 +456,37 @@ mod tests {
         cache.tidy(&HashSet::from([wanted.clone()]), later).unwrap();
         assert!(matches!(cache.code(&name_of_shipped(&wanted, "k1")), Code::Whole(code) if code == b"code".as_slice()));
         assert!(matches!(cache.code(&name_of_shipped(&gone, "k1")), Code::Missing));
+    }
+
+    #[test]
+    fn what_is_kept_to_go_back_to_has_a_bound_in_bytes_however_new_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = open(&home.path().join("components-cache")).unwrap();
+        let digests: Vec<String> = (0..6_u8).map(|number| digest(&[number])).collect();
+        // The first is the oldest; each takes three tenths of what is allowed, most of it as code.
+        for (age, wanted) in digests.iter().rev().enumerate() {
+            cache.keep_copy(wanted, COMPONENT).unwrap();
+            cache.keep_code(wanted, b"code").unwrap();
+            let file = File::options().write(true).open(cache.code_of(wanted)).unwrap();
+            file.set_len(MAX_KEPT_BYTES / 10 * 3).unwrap();
+            let file = File::options().write(true).open(cache.copy_of(wanted)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000 - age as u64)).unwrap();
+        }
+        // None of it is old.
+        let before = SystemTime::UNIX_EPOCH;
+        cache.tidy(&HashSet::from([digests[0].clone()]), before).unwrap();
+        let is_there =
+            |path: fn(&CodeCache, &str) -> PathBuf| digests.iter().map(|wanted| path(&cache, wanted).exists()).collect::<Vec<_>>();
+        let expected = [true, false, false, true, true, true];
+        assert_eq!(is_there(CodeCache::copy_of), expected, "what serves, and the newest ones");
+        assert_eq!(is_there(CodeCache::code_of), expected, "code goes with its file");
+
+        // What never became a version is left for a while, and not without end.
+        for number in 0..100_u8 {
+            cache.keep_code(&digest(&[number, number]), b"code").unwrap();
+        }
+        cache.tidy(&HashSet::from([digests[0].clone()]), before).unwrap();
+        assert_eq!(entries(&cache.compiled).unwrap().len(), 4 + MAX_FRESH);
     }
 
     #[test]

@@ -27,8 +27,9 @@ use super::{ActiveVersion, Compilation, ComponentSettings, InProcess, Job, Refus
 use crate::clock::Clock;
 use crate::crash_point;
 
-/// Stores the digest of a version before it serves: called with the component's name and the digest, awaited before the swap.
-pub type Remember = Arc<dyn Fn(String, String) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+/// Stores the digests of versions before they serve, all of them or none: called with the name of each component and the digest of its version,
+/// awaited before the swap.
+pub type Remember = Arc<dyn Fn(Vec<(String, String)>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
 /// Events that a slow reader may lag behind.
 const MAX_EVENTS: usize = 256;
@@ -370,26 +371,34 @@ impl Runtime {
 
     /// Has versions serve, all of them or, if one cannot be recorded, none.
     async fn swap(&self, coming: &[(&Slot, &Version)], began: Instant) -> anyhow::Result<()> {
-        for (slot, version) in coming {
-            self.record_version(slot, version).await?;
-        }
+        self.record_versions(coming).await?;
         coming.iter().for_each(|(slot, version)| self.serve(slot, version, began));
         self.tidy().await;
         Ok(())
     }
 
-    async fn record_version(&self, slot: &Slot, version: &Version) -> anyhow::Result<()> {
-        let component = slot.settings.name.clone();
-        let digest = version.digest.to_string();
+    /// In one write: a process that ends in the middle leaves no version behind whose partner was not recorded.
+    async fn record_versions(&self, coming: &[(&Slot, &Version)]) -> anyhow::Result<()> {
         // A start with the version of the process before needs no write, which a full disk would refuse.
-        if slot.recorded().as_ref() != Some(&digest) {
-            crash_point!("component-compiled");
-            (self.remember)(component.clone(), digest.clone()).await.with_context(|| {
-                format!("version {} of component '{component}' is good, but could not be recorded, so it does not serve", short(&digest))
-            })?;
-            slot.record(&digest);
-            crash_point!("component-recorded");
+        let is_new = |(slot, version): &&(&Slot, &Version)| slot.recorded().as_deref() != Some(&*version.digest);
+        let new: Vec<(String, String)> =
+            coming.iter().filter(is_new).map(|(slot, version)| (slot.settings.name.clone(), version.digest.to_string())).collect();
+        if new.is_empty() {
+            return Ok(());
         }
+        crash_point!("component-compiled");
+        (self.remember)(new.clone()).await.with_context(|| {
+            let versions: Vec<String> =
+                new.iter().map(|(component, digest)| format!("version {} of component '{component}'", short(digest))).collect();
+            let versions = versions.join(" and ");
+            if new.len() == 1 {
+                format!("{versions} is good, but could not be recorded, so it does not serve")
+            } else {
+                format!("{versions} are good, but could not be recorded, so they do not serve")
+            }
+        })?;
+        coming.iter().for_each(|(slot, version)| slot.record(&version.digest));
+        crash_point!("component-recorded");
         Ok(())
     }
 
@@ -406,7 +415,8 @@ impl Runtime {
         let _ = self.events.send(SwapEvent::Swapped { component, active: Box::new(active), previous, took });
     }
 
-    async fn tidy(&self) {
+    /// Removes copies and code beyond what is kept.
+    pub(super) async fn tidy(&self) {
         let wanted = |slot: &Arc<Slot>| {
             let artifact = if let Source::Registry(artifact) = &slot.settings.source { Some(artifact.digest.clone()) } else { None };
             slot.recorded().into_iter().chain(artifact)

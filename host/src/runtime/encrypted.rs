@@ -1,10 +1,13 @@
 //! TLS to granted services: whose certificates count, and what is told of one that does not.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls_native_certs::load_certs_from_paths;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -50,6 +53,30 @@ fn connector(roots: RootCertStore) -> TlsConnector {
         .map(|config| config.with_root_certificates(roots).with_no_client_auth());
     #[expect(clippy::expect_used, reason = "the provider that is linked in has the default versions")]
     TlsConnector::from(Arc::new(config.expect("the default versions of TLS")))
+}
+
+/// Whether the authorities are there that variables of the environment name: `SSL_CERT_FILE`, or else the folders of `SSL_CERT_DIR`. Where neither is
+/// set, those of the system count.
+///
+/// # Errors
+/// What is named has none: the variable, its value and why.
+pub fn check_authorities(variables: &BTreeMap<String, String>) -> Result<(), String> {
+    let (name, value, found) = match (variables.get("SSL_CERT_FILE"), variables.get("SSL_CERT_DIR")) {
+        (Some(file), _) => ("SSL_CERT_FILE", file, vec![load_certs_from_paths(Some(Path::new(file)), None)]),
+        (None, Some(text)) => {
+            let folders: Vec<PathBuf> = text.split(':').filter(|folder| !folder.is_empty()).map(PathBuf::from).collect();
+            ("SSL_CERT_DIR", text, folders.iter().map(|folder| load_certs_from_paths(None, Some(folder))).collect())
+        }
+        (None, None) => return Ok(()),
+    };
+    let mut roots = RootCertStore::empty();
+    let errors: Vec<String> = found.iter().flat_map(|found| found.errors.iter().map(ToString::to_string)).collect();
+    let added: usize = found.into_iter().map(|found| roots.add_parsable_certificates(found.certs).0).sum();
+    if added > 0 {
+        return Ok(());
+    }
+    let why = if errors.is_empty() { "there is none".to_owned() } else { errors.join("; ") };
+    Err(format!("`{name}` is '{value}', and no certificate of an authority can be read there: {why}"))
 }
 
 /// Those of the system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`; those that are linked in where there are none.
@@ -115,6 +142,26 @@ mod tests {
             Ok(())
         };
         tokio::join!(asking, serving).0
+    }
+
+    #[test]
+    fn authorities_that_the_environment_names_have_to_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_folder = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (missing, empty, good) = (in_folder("missing.pem"), in_folder("empty.pem"), file("authority.pem").to_str().unwrap().to_owned());
+        std::fs::write(&empty, "no certificate").unwrap();
+        let check =
+            |set: &[(&str, &str)]| check_authorities(&set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+        for (name, path) in [("SSL_CERT_FILE", &missing), ("SSL_CERT_FILE", &empty), ("SSL_CERT_DIR", &missing)] {
+            let told = check(&[(name, path)]).unwrap_err();
+            assert!(told.starts_with(&format!("`{name}` is '{path}', and no certificate")), "{told}");
+        }
+        assert!(check(&[("SSL_CERT_FILE", &missing), ("SSL_CERT_DIR", folder.path().to_str().unwrap())]).is_err());
+        assert_eq!(check(&[]), Ok(()));
+        assert_eq!(check(&[("SSL_CERT_FILE", &good)]), Ok(()));
+        std::fs::copy(&good, in_folder("good.pem")).unwrap();
+        let folders = format!("{missing}:{}", folder.path().display());
+        assert_eq!(check(&[("SSL_CERT_DIR", &folders)]), Ok(()), "one of them has some");
     }
 
     #[tokio::test]

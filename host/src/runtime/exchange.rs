@@ -70,29 +70,26 @@ impl Runtime {
     pub fn record(self: &Arc<Self>, arranged: &Arranged) -> BoxFuture<'static, anyhow::Result<()>> {
         let (runtime, changed) = (Arc::clone(self), arranged.changed.clone());
         async move {
-            for slot in &changed {
-                runtime.record_one(slot).await?;
+            let versions: Vec<(&Arc<Slot>, String)> =
+                changed.iter().filter_map(|slot| Some((slot, slot.serving()?.digest.to_string()))).collect();
+            // What serves now may have changed since the others were made.
+            let now = |slot: &Slot| runtime.slot(&slot.settings.name).ok();
+            let known = |slot: &Slot| now(slot).map_or_else(|| slot.recorded(), |now| now.recorded());
+            let is_new = |(slot, digest): &&(&Arc<Slot>, String)| known(slot).as_ref() != Some(digest);
+            let new: Vec<(String, String)> =
+                versions.iter().filter(is_new).map(|(slot, digest)| (slot.settings.name.clone(), digest.clone())).collect();
+            if !new.is_empty() {
+                let names: Vec<String> = new.iter().map(|(component, _)| format!("'{component}'")).collect();
+                (runtime.remember)(new).await.with_context(|| format!("component {} cannot be recorded", names.join(", ")))?;
+            }
+            for (slot, digest) in &versions {
+                slot.record(digest);
+                // It is stored, whether the other comes in its place or not.
+                now(slot).iter().for_each(|now| now.record(digest));
             }
             Ok(())
         }
         .boxed()
-    }
-
-    async fn record_one(&self, slot: &Slot) -> anyhow::Result<()> {
-        let Some(version) = slot.serving() else { return Ok(()) };
-        let (component, digest) = (&slot.settings.name, version.digest.to_string());
-        // What serves now may have changed since the other was made.
-        let now = self.slot(component).ok();
-        let known = now.as_ref().map_or_else(|| slot.recorded(), |now| now.recorded());
-        if known.as_ref() != Some(&digest) {
-            (self.remember)(component.clone(), digest.clone())
-                .await
-                .with_context(|| format!("component '{component}' cannot be recorded"))?;
-        }
-        slot.record(&digest);
-        // It is stored, whether the other comes in its place or not.
-        now.iter().for_each(|now| now.record(&digest));
-        Ok(())
     }
 
     /// Has these components serve. What was removed, or is another now, does what it has begun, and keeps nobody waiting.

@@ -17,50 +17,49 @@ use super::text::tamed;
 /// Versions that are to serve together, with the components that they are of.
 pub(super) type Partners = Vec<(Arc<Slot>, Arc<Version>)>;
 
-/// Versions by the names of their components.
-type Coming = BTreeMap<String, Arc<Version>>;
-
 /// Why `version` of a component does not fit those that serve the others, as a clause that goes on after the file's name.
 pub(super) fn clash(slots: &BTreeMap<String, Arc<Slot>>, slot: &Slot, version: &Version) -> Option<String> {
-    clash_beside(slots, slot, version, &Coming::new())
+    let others = slots.iter().filter(|(name, _)| **name != slot.settings.name);
+    others.filter_map(|(_, other)| between((slot, version), (other, &*other.serving()?))).next()
 }
 
 /// The versions of other components that have to come together with `version`, since they only fit each other: each waits for another one.
-/// None where it fits those that serve.
+/// None where it fits those that serve; no more than it takes.
 ///
 /// # Errors
 /// As of [`clash`]: there are none, or they do not fit either.
 pub(super) fn partners(slots: &BTreeMap<String, Arc<Slot>>, slot: &Slot, version: &Arc<Version>) -> Result<Partners, String> {
     let Some(why) = clash(slots, slot, version) else { return Ok(Vec::new()) };
-    let name = &slot.settings.name;
-    let mut waiting: BTreeMap<&String, (&Arc<Slot>, Arc<Version>)> =
-        slots.iter().filter(|(other, _)| *other != name).filter_map(|(other, slot)| Some((other, (slot, slot.awaiting()?)))).collect();
-    loop {
-        let mut coming: Coming = waiting.iter().map(|(other, (_, version))| ((*other).clone(), Arc::clone(version))).collect();
-        coming.insert(name.clone(), Arc::clone(version));
-        let misfit = waiting.iter().find(|(_, (other, version))| clash_beside(slots, other, version, &coming).is_some());
-        let Some(misfit) = misfit.map(|(other, _)| *other) else {
-            let fits = clash_beside(slots, slot, version, &coming).is_none();
-            return if fits { Ok(waiting.into_values().map(|(slot, version)| (Arc::clone(slot), version)).collect()) } else { Err(why) };
-        };
-        waiting.remove(misfit);
+    // Who does not fit what serves another component needs what waits there. Nobody comes for any other reason, so nobody stands in the way.
+    let mut partners = needed((slot, version), slots, &Partners::new(), slot).ok_or_else(|| why.clone())?;
+    let mut looked_at = 0;
+    while let Some((partner, theirs)) = partners.get(looked_at).cloned() {
+        looked_at += 1;
+        partners.extend(needed((&partner, &theirs), slots, &partners, slot).ok_or_else(|| why.clone())?);
     }
+    let all: Vec<(&Slot, &Version)> = partners.iter().map(|(slot, version)| (&**slot, &**version)).chain([(slot, &**version)]).collect();
+    let clashes = |(at, one): (usize, &(&Slot, &Version))| all[..at].iter().any(|other| between(*one, *other).is_some());
+    if all.iter().enumerate().any(clashes) { Err(why) } else { Ok(partners) }
 }
 
-/// As [`clash`], with those that are `coming` in the place of those that serve.
-fn clash_beside(slots: &BTreeMap<String, Arc<Slot>>, slot: &Slot, version: &Version, coming: &Coming) -> Option<String> {
-    let others = slots.iter().filter(|(name, _)| **name != slot.settings.name);
-    let others: BTreeMap<&str, _> =
-        others.filter_map(|(name, other)| Some((name.as_str(), (other, coming.get(name).cloned().or_else(|| other.serving())?)))).collect();
-    let before = slot.settings.after.iter().filter_map(|after| {
-        let (_, earlier) = others.get(after.component.as_str())?;
-        told(after, earlier, version, "reads what it does not get")
-    });
-    let behind = others.values().flat_map(move |(other, later)| {
-        let after = other.settings.after.iter().filter(move |after| after.component == slot.settings.name);
-        after.filter_map(move |after| told(after, version, later, "answers what is not read"))
-    });
-    before.chain(behind).next()
+/// The versions that wait where `version` does not fit what serves, beside those that come anyway: `partners`, and one of `first`. None where
+/// nothing waits.
+fn needed((slot, version): (&Slot, &Version), slots: &BTreeMap<String, Arc<Slot>>, partners: &Partners, first: &Slot) -> Option<Partners> {
+    let comes = |name: &String| *name == first.settings.name || partners.iter().any(|(partner, _)| partner.settings.name == *name);
+    let others = slots.iter().filter(|(name, _)| !comes(name)).map(|(_, other)| other);
+    let misfits = others.filter(|other| other.serving().is_some_and(|serving| between((slot, version), (other, &serving)).is_some()));
+    misfits.map(|other| Some((Arc::clone(other), other.awaiting()?))).collect()
+}
+
+/// Why a version of one component does not fit one of another.
+fn between((slot, version): (&Slot, &Version), (other, theirs): (&Slot, &Version)) -> Option<String> {
+    let reads = behind(slot, other).find_map(|after| told(after, theirs, version, "reads what it does not get"));
+    reads.or_else(|| behind(other, slot).find_map(|after| told(after, version, theirs, "answers what is not read")))
+}
+
+/// The steps of one component that come after those of another.
+fn behind<'s>(later: &'s Slot, earlier: &Slot) -> impl Iterator<Item = &'s After> {
+    later.settings.after.iter().filter(|after| after.component == earlier.settings.name)
 }
 
 fn told(after: &After, earlier: &Version, later: &Version, what: &str) -> Option<String> {

@@ -59,6 +59,7 @@ pub use check::{Rejected, check};
 pub use code_cache::CACHE_KEY;
 pub use compile::compile_main;
 pub use components::{ComponentStatus, Place, Remember, Runtime};
+pub use encrypted::check_authorities;
 pub use engine::MAX_RUNS;
 pub use exchange::Arranged;
 pub use guest_log::Line;

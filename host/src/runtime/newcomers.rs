@@ -15,6 +15,7 @@ use super::components::{Runtime, Unlinked, slot};
 use super::slot::Slot;
 use super::source::{digest, off_thread};
 use super::{ActiveVersion, ComponentSettings, Source};
+use crate::durable;
 
 /// Components that are known at once; of more, those whose names come first are forgotten.
 const MAX_NEWCOMERS: usize = 16;
@@ -35,7 +36,9 @@ impl Runtime {
             Err(Unlinked::Grants(found)) => bail!("{}", found.join("; ")),
             Err(Unlinked::Other(error)) => return Err(error),
         };
-        let version = self.loader.judge(&slot, file, None).await.map_err(candidates::refusal)?;
+        let judged = self.loader.judge(&slot, file, None).await;
+        self.tidy().await;
+        let version = judged.map_err(candidates::refusal)?;
         let mut newcomers = self.newcomers.lock();
         newcomers.retain(|known, _| !self.is_named(known));
         newcomers.insert(name.to_owned(), slot);
@@ -47,19 +50,19 @@ impl Runtime {
     }
 
     /// Writes the kept copy of a component that was [introduced](Self::introduce) where its file will be, and says where that is. A file that is there
-    /// and is another one is left as it is.
+    /// and is another one is left as it is, and so is the place of a component that the config has, whether its file is there or not.
     ///
     /// # Errors
-    /// There is no such component or copy, another file is there, or it cannot be written.
+    /// There is no such component or copy, the place is another one's, another file is there, or it cannot be written.
     pub async fn put_newcomer_in_place(&self, name: &str, wanted: &str) -> anyhow::Result<PathBuf> {
         let slot =
             self.newcomer(name).with_context(|| format!("no component '{name}' was uploaded since the process began: upload it again"))?;
         let place = slot.settings.source.file().context("it has no file")?.to_owned();
         // Asked for first: nothing is made for a version that nobody has uploaded.
-        self.loader.copy(wanted).await.map_err(|reason| anyhow!(reason))?;
-        let (looked, wanted_there) = (place.clone(), wanted.to_owned());
-        off_thread(move || make_room(&looked, &wanted_there)).await.map_err(|reason| anyhow!(reason))??;
-        self.put_in_place(name, wanted).await?;
+        let bytes = self.loader.copy(wanted).await.map_err(|reason| anyhow!(reason))?;
+        let owners = self.slots().into_iter().filter_map(|slot| Some((slot.name(), slot.settings.source.file()?.to_owned()))).collect();
+        let (written, wanted) = (place.clone(), wanted.to_owned());
+        off_thread(move || settle(&written, &wanted, &bytes, owners)).await.map_err(|reason| anyhow!(reason))??;
         Ok(place)
     }
 
@@ -80,16 +83,45 @@ impl Runtime {
     }
 }
 
-fn make_room(place: &Path, wanted: &str) -> anyhow::Result<()> {
+/// Writes a new component's file, unless the place is that of one of `owners`, or has another file.
+fn settle(place: &Path, wanted: &str, bytes: &[u8], owners: Vec<(Arc<str>, PathBuf)>) -> anyhow::Result<()> {
+    let folder = place.parent().context("it has no folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+    let here = whereabouts(place);
+    if let Some((owner, _)) = owners.iter().find(|(_, file)| whereabouts(file) == here) {
+        bail!("the config has '{}' as the file of its component '{owner}': give the new component another name", place.display());
+    }
+    if is_there(place, wanted)? {
+        return Ok(());
+    }
+    match durable::write_new(place, &[bytes]) {
+        Ok(()) => Ok(()),
+        // Somebody was faster, or it is a link to nothing.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there(place, wanted)? => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(another(place)),
+        // Where a file system knows no second name of a file.
+        Err(_) => durable::write(place, &[bytes], durable::Sync::Yes).with_context(|| format!("cannot write '{}'", place.display())),
+    }
+}
+
+/// Whether this version is there already.
+fn is_there(place: &Path, wanted: &str) -> anyhow::Result<bool> {
     match fs::read(place) {
-        Ok(there) => anyhow::ensure!(
-            digest(&there) == wanted,
-            "there is another file at '{}': give the component another name, or remove that file",
-            place.display()
-        ),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(there) if digest(&there) == wanted => Ok(true),
+        Ok(_) => Err(another(place)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => bail!("cannot read '{}': {error}", place.display()),
     }
-    let folder = place.parent().context("it has no folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))
+}
+
+fn another(place: &Path) -> anyhow::Error {
+    anyhow!("there is another file at '{}': give the component another name, or remove that file", place.display())
+}
+
+/// Where a file is or would be, by whatever way it is named.
+fn whereabouts(file: &Path) -> PathBuf {
+    file.canonicalize().unwrap_or_else(|_| {
+        let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
+        folder.zip(file.file_name()).map_or_else(|| file.to_owned(), |(folder, name)| folder.join(name))
+    })
 }

@@ -63,18 +63,19 @@ impl Runtime {
                 () = self.exchanged() => watching = Watching::start(&self, Arc::clone(&changed)),
                 _ = again.tick() => watching.look_again(),
                 Some((slot, done)) = takings.running.next() => {
-                    watching.took(&slot.settings.source, done);
+                    watching.took(&slot, done);
                     takings.ended(&self, slot);
                 }
             }
             watching.look_at_files();
-            let sources = changed.take();
-            if sources.is_empty() {
+            let (sources, due) = (changed.take(), watching.due());
+            if sources.is_empty() && due.is_empty() {
                 continue;
             }
             for slot in self.slots() {
-                if let Some(noticed) = sources.get(&slot.settings.source) {
-                    takings.begin(&self, slot, *noticed);
+                let again = due.contains(&slot.settings.name).then(Instant::now);
+                if let Some(noticed) = sources.get(&slot.settings.source).copied().or(again) {
+                    takings.begin(&self, slot, noticed);
                 }
             }
         }
@@ -151,8 +152,8 @@ struct Watching {
     asked: Instant,
     /// Where components come from, each with what its files looked like last.
     files: BTreeMap<Source, Stamps>,
-    /// What could not be taken.
-    later: BTreeMap<Source, Later>,
+    /// Components whose files could not be taken, by name: two may have one file, and one of them may have taken it.
+    later: BTreeMap<String, Later>,
     folders: BTreeMap<PathBuf, Folder>,
 }
 
@@ -189,7 +190,7 @@ impl Watching {
         // What a registry did not give is asked for again; nothing else about it changes.
         let awaited = slots.iter().filter(|slot| slot.settings.source.file().is_none() && slot.is_open());
         let due = || Later { due: Some(Instant::now() + FIRST_PAUSE), pause: FIRST_PAUSE };
-        let later = awaited.map(|slot| (slot.settings.source.clone(), due())).collect();
+        let later = awaited.map(|slot| (slot.settings.name.clone(), due())).collect();
         let mut watching = Self { changed, notifications: None, asked: Instant::now(), files, later, folders };
         watching.notifications = watching
             .ask_for_notifications()
@@ -217,14 +218,21 @@ impl Watching {
         new_debouncer_opt(DEBOUNCE, Some(DEBOUNCE_TICK), told, NoCache::new(), notify::Config::default())
     }
 
-    /// Has a file that was not taken marked after a pause, as if it had changed.
-    fn took(&mut self, source: &Source, done: bool) {
-        let before = self.later.remove(source);
+    /// Has the file of a component that was not taken looked at after a pause, as if it had changed.
+    fn took(&mut self, slot: &Slot, done: bool) {
+        let before = self.later.remove(&slot.settings.name);
         // Another config may not have it any more.
-        if !done && self.files.contains_key(source) {
+        if !done && self.files.contains_key(&slot.settings.source) {
             let pause = before.map_or(FIRST_PAUSE, |before| before.pause.saturating_mul(2).min(LONGEST_PAUSE));
-            self.later.insert(source.clone(), Later { due: Some(Instant::now() + pause), pause });
+            self.later.insert(slot.settings.name.clone(), Later { due: Some(Instant::now() + pause), pause });
         }
+    }
+
+    /// The components whose pause is over. Each has a new one when the look that begins now has ended.
+    fn due(&mut self) -> BTreeSet<String> {
+        let now = Instant::now();
+        let over = |later: &mut Later| later.due.take_if(|due| *due <= now).is_some();
+        self.later.iter_mut().filter_map(|(component, later)| over(later).then(|| component.clone())).collect()
     }
 
     /// Watches folders that are new, where the system can.
@@ -251,9 +259,7 @@ impl Watching {
     fn look_at_files(&mut self) {
         for (source, seen) in &mut self.files {
             let now = stamps(source);
-            // What is looked at has a new date when that look has ended.
-            let is_due = self.later.get_mut(source).and_then(|later| later.due.take_if(|due| *due <= Instant::now())).is_some();
-            if now != *seen || is_due {
+            if now != *seen {
                 *seen = now;
                 self.changed.mark(source, Instant::now());
             }

@@ -111,8 +111,8 @@ pub type CommitObserver = Box<dyn Fn(usize, Duration) + Send + Sync>;
 /// For who looks after the database, and tells how it goes.
 #[async_trait]
 pub trait Operations: Send + Sync + 'static {
-    /// Remembers the last good digest of a component.
-    async fn put_component(&self, component: &str, digest: &str) -> Result<(), StoreError>;
+    /// Remembers the last good digests of components, all of them or none: pairs of a component's name and a digest.
+    async fn put_components(&self, versions: &[(String, String)]) -> Result<(), StoreError>;
     /// Last good digests by component.
     async fn components(&self) -> Result<Vec<(String, String)>, StoreError>;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -284,6 +285,44 @@ async fn two_versions_that_only_fit_each_other_are_taken_together() {
     assert_eq!(two_swapped(&mut events).await, ["other", "worker"]);
     assert_eq!(serving(), [named(&built("keeper")), named(&reads("number"))]);
     workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_three_versions_that_wait_those_two_are_taken_that_fit_each_other_and_recorded_at_once() {
+    let workshop = keeper(json!({}), &[]).await;
+    let runtime = Arc::clone(&workshop.runtime);
+    let after = |component: &str, earlier: &str, step: &str| After {
+        component: component.into(),
+        earlier: earlier.into(),
+        step: step.into(),
+        workflow: "orders".into(),
+    };
+    let place = |name: &str| workshop.dir.path().join(format!("components/{name}.wasm"));
+    let put = |name: &str, file: &[u8]| std::fs::write(place(name), file).expect("a file");
+    let behind = |name: &str, after: After| ComponentSettings {
+        name: name.into(),
+        source: Source::File(place(name)),
+        after: vec![after],
+        ..workshop.settings.clone()
+    };
+    ["other", "third"].iter().for_each(|name| put(name, &reads("number")));
+    let others = [behind("other", after("worker", "step-work", "step-more")), behind("third", after("other", "step-more", "step-last"))];
+    let all = [&[workshop.settings.clone()][..], &others].concat();
+    runtime.put(runtime.arrange(&all).await.expect("they fit"));
+    let serving = || ["worker", "other", "third"].map(|name| format!("sha256:{}", runtime.digest(name).expect("it serves")));
+    let first = serving();
+
+    for name in ["other", "third"] {
+        put(name, &reads("array"));
+        let told = runtime.reload(name).await.expect_err("the one before it answers an integer").to_string();
+        assert!(told.contains("reads what it does not get"), "{told}");
+    }
+    assert_eq!(serving(), first);
+    let writes = workshop.writes.load(Ordering::Relaxed);
+    workshop.replace(&answers_a_list());
+    runtime.reload("worker").await.expect("what waits at `other` reads a list");
+    assert_eq!(serving(), [named(&answers_a_list()), named(&reads("array")), first[2].clone()]);
+    assert_eq!(workshop.writes.load(Ordering::Relaxed), writes + 1, "both are recorded, or none");
 }
 
 /// The names of the next two components of which another version serves.

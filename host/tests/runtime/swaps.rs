@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::join_all;
-use millrace::runtime::SwapEvent;
+use millrace::runtime::{ComponentSettings, SwapEvent};
 use serde_json::json;
+use tokio::sync::broadcast::Receiver;
 
 use crate::fixtures::{built, marked, of_version, tiny};
 use crate::workshop::{PATIENCE, Plan, Workshop, accepted, next};
@@ -291,4 +293,63 @@ async fn a_file_replaced_all_the_time_ends_at_its_last_version() {
     };
     let last = tokio::time::timeout(PATIENCE, last).await.expect("the last version serves");
     assert_eq!((ran, workshop.run(json!({})).await.digest), (100, last));
+}
+
+/// The next event, if it is about that component; else the one after it that is.
+async fn next_of(events: &mut Receiver<SwapEvent>, wanted: &str) -> SwapEvent {
+    loop {
+        let event = next(events).await;
+        let (SwapEvent::Swapped { component, .. } | SwapEvent::Refused { component, .. }) = &event;
+        if component == wanted {
+            return event;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_components_of_a_file_that_could_not_take_it_is_looked_at_again_though_the_other_one_has_taken_it() {
+    let plan = Plan::of(tiny("i32.const 96"));
+    let forgets = Arc::clone(&plan.forgets);
+    let mut workshop = plan.start().await;
+    let another = ComponentSettings { name: "another".into(), ..workshop.settings.clone() };
+    let arranged = workshop.runtime.arrange(&[workshop.settings.clone(), another]).await.expect("they are good");
+    workshop.runtime.put(arranged);
+    let (mut of_one, mut of_other) = (workshop.runtime.events(), workshop.runtime.events());
+    forgets.lock().insert("another".into());
+    workshop.watch();
+    workshop.replace(&marked(&tiny("i32.const 96"), "2"));
+    let SwapEvent::Refused { reason, .. } = next_of(&mut of_one, "another").await else { panic!("it was recorded") };
+    assert!(reason.contains("could not be recorded"), "{reason}");
+    assert!(matches!(next_of(&mut of_other, "worker").await, SwapEvent::Swapped { .. }));
+    forgets.lock().clear();
+    assert!(matches!(next_of(&mut of_one, "another").await, SwapEvent::Swapped { .. }));
+    let serving = ["another", "worker"].map(|name| workshop.runtime.digest(name));
+    assert_eq!(serving[0], serving[1]);
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_component_is_not_written_where_the_config_has_the_missing_file_of_another_one() {
+    let workshop = Plan::of(tiny("i32.const 96")).start().await;
+    let serving = workshop.digest();
+    std::fs::remove_file(&workshop.source).expect("it is gone");
+    // The same place by another way.
+    let folder = workshop.source.parent().expect("it has a folder");
+    let place = folder.join("../components/worker.wasm");
+    let file = marked(&tiny("i32.const 96"), "new");
+    let new = workshop.runtime.introduce("fraud", place, Bytes::from(file.clone())).await.expect("it is good");
+    let told = workshop.runtime.put_newcomer_in_place("fraud", &new.digest).await.expect_err("it is another one's").to_string();
+    assert!(told.contains("the file of its component 'worker'") && told.contains("another name"), "{told}");
+    assert!(!workshop.source.exists() && workshop.digest() == serving, "nothing is written");
+
+    let free = folder.join("fraud.wasm");
+    workshop.runtime.introduce("fraud", free.clone(), Bytes::from(file.clone())).await.expect("it is good");
+    for _ in 0..2 {
+        assert_eq!(workshop.runtime.put_newcomer_in_place("fraud", &new.digest).await.expect("it is free"), free);
+        assert_eq!(std::fs::read(&free).expect("a file"), file);
+    }
+    std::fs::remove_file(&free).and_then(|()| std::os::unix::fs::symlink(folder.join("nowhere"), &free)).expect("a link");
+    let told = workshop.runtime.put_newcomer_in_place("fraud", &new.digest).await.expect_err("a link to nothing is there").to_string();
+    assert!(told.contains("there is another file"), "{told}");
+    workshop.end().await;
 }

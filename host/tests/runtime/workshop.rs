@@ -1,9 +1,9 @@
 //! A started runtime in a folder of its own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -38,6 +38,8 @@ pub struct Plan {
     pub kv: Arc<dyn KvSource>,
     pub runs: usize,
     pub remembers: Arc<AtomicBool>,
+    /// Names of components of which nothing can be recorded, though of others it can.
+    pub forgets: Arc<Mutex<BTreeSet<String>>>,
     /// Compiled code and copies are this test's alone, and come along to a next start in the same folder.
     pub own_cache: bool,
 }
@@ -57,6 +59,7 @@ impl Plan {
             kv: Arc::new(GivenKv::default()),
             runs: 8,
             remembers: Arc::new(AtomicBool::new(true)),
+            forgets: Arc::default(),
             own_cache: false,
         }
     }
@@ -112,12 +115,12 @@ impl Plan {
         if self.own_cache {
             house.cache_dir = dir.path().join("cache");
         }
-        let remembered: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
-        let remember = remember(Arc::clone(&remembered), self.remembers);
+        let (remembered, writes) = (Arc::default(), Arc::default());
+        let remember = remember(Arc::clone(&remembered), Arc::clone(&writes), self.remembers, self.forgets);
         let beside = |artifact| ComponentSettings { name: "beside".into(), source: Source::Registry(artifact), ..settings.clone() };
         let components = self.beside.into_iter().map(beside).chain([settings.clone()]).collect();
         let runtime = Runtime::start(house, components, self.services, good, (remember, self.kv), Clock::system()).await;
-        Workshop { runtime: runtime.expect("it starts"), dir, source, settings, remembered, watching: None }
+        Workshop { runtime: runtime.expect("it starts"), dir, source, settings, remembered, writes, watching: None }
     }
 }
 
@@ -130,12 +133,19 @@ pub fn house(runs: usize) -> Settings {
     }
 }
 
-fn remember(remembered: Arc<Mutex<Vec<(String, String)>>>, works: Arc<AtomicBool>) -> Remember {
-    Arc::new(move |component, digest| {
-        let (remembered, works) = (Arc::clone(&remembered), works.load(Ordering::Relaxed));
+fn remember(
+    remembered: Arc<Mutex<Vec<(String, String)>>>,
+    writes: Arc<AtomicUsize>,
+    works: Arc<AtomicBool>,
+    forgets: Arc<Mutex<BTreeSet<String>>>,
+) -> Remember {
+    Arc::new(move |versions| {
+        let can = works.load(Ordering::Relaxed) && versions.iter().all(|(component, _)| !forgets.lock().contains(component));
+        let (remembered, writes) = (Arc::clone(&remembered), Arc::clone(&writes));
         async move {
-            anyhow::ensure!(works, "the disk is full");
-            remembered.lock().push((component, digest));
+            anyhow::ensure!(can, "the disk is full");
+            remembered.lock().extend(versions);
+            writes.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }
         .boxed()
@@ -150,6 +160,8 @@ pub struct Workshop {
     /// What it was started with.
     pub settings: ComponentSettings,
     pub remembered: Arc<Mutex<Vec<(String, String)>>>,
+    /// How often something was.
+    pub writes: Arc<AtomicUsize>,
     watching: Option<(Stop, JoinHandle<anyhow::Result<()>>)>,
 }
 

@@ -9,7 +9,9 @@ use anyhow::{Context as _, bail};
 use crate::clock::Clock;
 use crate::commands::{refused, this_program};
 use crate::config::{self, Environment};
-use crate::runtime::{CACHE_KEY, ComponentSettings, EventGrant, Grant, GrantTarget, InProcess, KvGrant, Source, Workbench};
+use crate::runtime::{
+    CACHE_KEY, ComponentSettings, EventGrant, Grant, GrantTarget, InProcess, KvGrant, Source, Workbench, check_authorities,
+};
 
 /// The file, and as which component it is meant.
 #[derive(Debug, clap::Args)]
@@ -107,6 +109,9 @@ impl Subject {
         };
         if let Some(file) = file {
             settings.source = Source::File(file.to_owned());
+        }
+        if self.grant.iter().any(|(_, url)| url.starts_with("https:")) {
+            check_authorities(&Environment::without_secret_files()?.variables).map_err(|why| anyhow::anyhow!(why))?;
         }
         for (service, url) in &self.grant {
             settings.capabilities.http.retain(|granted| granted.service != *service);

@@ -19,7 +19,9 @@ use crate::config::tree::child;
 use crate::config::values;
 use crate::plan::{INTERNAL_HEADER, Runs};
 use crate::proxies;
-use crate::runtime::{Capabilities, ComponentSettings, Credential, EventGrant, Expect, Grant, GrantTarget, KvGrant, Limits, SecretGrant};
+use crate::runtime::{
+    Capabilities, ComponentSettings, Credential, EventGrant, Expect, Grant, GrantTarget, KvGrant, Limits, SecretGrant, check_authorities,
+};
 
 /// Header that carries the secret which processes of an installation share.
 const INTERNAL_SECRET: &str = "X-Internal-Secret";
@@ -308,6 +310,17 @@ impl CapabilitySettings {
     }
 }
 
+/// Where the operator has named authorities whose certificates count, others must not count in their place.
+fn check_certificates(url: &str, pointer: &str, context: &Context<'_>, findings: &mut Findings) {
+    if !url.starts_with("https:") {
+        return;
+    }
+    if let Err(why) = check_authorities(&context.environment.variables) {
+        let help = "name a file of certificates (PEM), or unset it: then the authorities of the system count".to_owned();
+        findings.error(child(pointer, "url"), Code::MissingFile, why, help);
+    }
+}
+
 impl KvSettings {
     fn resolved(&self) -> KvGrant {
         let bytes = |kb: Option<u32>, usual: u64| kb.map_or(usual, |kb| u64::from(kb) << 10);
@@ -352,6 +365,7 @@ impl GrantSettings {
                 }
                 let base = base?;
                 self.warn_of_proxy(&base, pointer, context, findings);
+                check_certificates(&base, pointer, context, findings);
                 Some(GrantTarget::Url(base))
             }
             (None, Some(handler)) => {

@@ -47,9 +47,11 @@ pub(super) async fn upload(
 ) -> Result<Response, ApiError> {
     let name = named(&console, &id)?;
     check_media(&request)?;
+    // Before the body, which is kept in memory.
+    let ticket = console.enter_upload()?;
     let signature = request.headers().get(SIGNATURE).map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
     let file = whole_of(request.into_body(), UPLOAD_LIMIT, MAX_COMPONENT_BYTES as u64).await?;
-    let write = async move { console.upload(&actor, &name, file, signature).await };
+    let write = async move { console.upload(&actor, &name, (file, signature), ticket).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }
 
@@ -73,8 +75,9 @@ pub(super) async fn introduce(
     let name = templates::name(&name)?;
     check_media(&request)?;
     let place = desk.place_of_new(&name)?;
+    let ticket = console.enter_upload()?;
     let file = whole_of(request.into_body(), UPLOAD_LIMIT, MAX_COMPONENT_BYTES as u64).await?;
-    let write = async move { console.introduce(&actor, &name, place, file).await };
+    let write = async move { console.introduce(&actor, &name, (place, file), ticket).await };
     Ok(private(Json(writes::finish(&serving.app.writes, write).await?)))
 }
 

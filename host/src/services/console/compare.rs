@@ -89,7 +89,7 @@ impl Console {
     /// kept of it.
     ///
     /// # Errors
-    /// There is no such component or version, none serves, or a number is out of its range.
+    /// There is no such component or version, none serves, a number is out of its range, or too much is tried at once.
     pub async fn compare(&self, actor: &Actor, name: &str, body: &CompareBody) -> Result<CompareResult, ServiceError> {
         let limit = body.limit.unwrap_or(JOBS.0);
         if !(1..=JOBS.1).contains(&limit) {
@@ -97,6 +97,8 @@ impl Console {
         }
         let none = || ServiceError::Conflict(format!("no version of '{name}' serves with which another could be compared"));
         let serving = self.component(name)?.body.digest.ok_or_else(none)?;
+        let ticket = self.room.trials.enter()?;
+        let _turn = ticket.turn().await?;
         // Once for all jobs: a version that has never served is read from its copy.
         let versions = (self.candidate(name, &serving).await?, self.candidate(name, &body.digest).await?);
         let candidate = versions.1.about().digest.clone();

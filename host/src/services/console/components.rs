@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::actor::Actor;
 use super::component_view::{ComponentBody, ComponentDetail, ComponentList, GrantBody, LimitsBody, VersionBody};
+use super::room::Ticket;
 use super::service::Console;
 use crate::runtime::{ActiveVersion, ComponentStatus, GrantTarget, NotNow};
 use crate::services::ServiceError;
@@ -17,6 +18,8 @@ use crate::store::AuditEntry;
 
 /// After which time a file may be uploaded again that could not be taken for want of something.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// Longest that an uploaded file is judged, with the time in which others are compiled. It may be computed for 120 s.
+const JUDGED_WITHIN: Duration = Duration::from_secs(180);
 
 /// A version that is to serve, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -47,7 +50,24 @@ pub(super) fn refusal(error: &anyhow::Error) -> ServiceError {
     }
 }
 
+/// What judging a file comes to, if that comes in time.
+pub(super) async fn judged(judging: impl Future<Output = anyhow::Result<ActiveVersion>>) -> Result<ActiveVersion, ServiceError> {
+    let late = |_| ServiceError::Unavailable {
+        detail: format!("the file was not judged within {} s, and nothing is known against it", JUDGED_WITHIN.as_secs()),
+        retry_after: RETRY_AFTER,
+    };
+    tokio::time::timeout(JUDGED_WITHIN, judging).await.map_err(late)?.map_err(|error| refusal(&error))
+}
+
 impl Console {
+    /// A place in the line of uploads, to be entered before a file is received.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn enter_upload(&self) -> Result<Ticket, ServiceError> {
+        self.room.uploads.enter()
+    }
+
     /// All components, by name.
     #[must_use]
     pub fn components(&self) -> ComponentList {
@@ -86,14 +106,21 @@ impl Console {
     }
 
     /// Judges a file as if it were that of the component, and keeps it by its digest if it is good. Nothing else happens. `signature` is the text
-    /// of its signature, which it needs where the config asks for one.
+    /// of its signature, which it needs where the config asks for one. `ticket` is what [`Console::enter_upload`] has given.
     ///
     /// # Errors
     /// There is no such component; the file would be refused, and why; or it cannot be taken now, whatever it is.
-    pub async fn upload(&self, actor: &Actor, name: &str, file: Bytes, signature: Option<String>) -> Result<VersionBody, ServiceError> {
+    pub async fn upload(
+        &self,
+        actor: &Actor,
+        name: &str,
+        (file, signature): (Bytes, Option<String>),
+        ticket: Ticket,
+    ) -> Result<VersionBody, ServiceError> {
         self.status(name)?;
-        let judged = self.parts.runtime.judge(name, file, signature).await;
-        let about = judged.map_err(|error| refusal(&error))?;
+        let turn = ticket.turn().await?;
+        let about = judged(self.parts.runtime.judge(name, file, signature)).await?;
+        drop(turn);
         self.note_design(actor, (name, "upload"), &about.digest).await?;
         tracing::info!(component = name, digest = about.digest, who = actor.who(), "a version of a component was uploaded");
         let served = self.parts.runtime.versions(name).iter().any(|version| version.digest == about.digest);

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::changes;
 use super::dependencies::Dependencies;
-use super::next;
+use super::next::{self, Alone};
 use super::view::{Fireable, InstanceBody, InstanceRow, Offered, RunBody, Stage, TimerBody, WaitingBody, row, status};
 use crate::services::ServiceError;
-use crate::services::engine::LookupError;
+use crate::services::engine::{LeftAlone, LookupError};
 use crate::store::{Found, HistoryRow, Object, Resource, RunStatus, StepRun, Timer, WaitingEvent};
 
 /// Transitions that one answer shows.
@@ -38,6 +38,7 @@ pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before:
     };
     let machine = machine.as_ref().map(|pinned| &pinned.machine);
     let clock = Clocks { now: parts.clock.now(), steady: parts.clock.steady() };
+    let alone: Vec<Alone> = runs.iter().filter_map(|run| alone(parts, &resource, run, clock)).collect();
     let runs: Vec<RunBody> = runs.iter().map(|run| run_body(run, machine, clock)).collect();
     let timers: Vec<TimerBody> = timers.iter().map(|timer| timer_body(timer, &resource, machine, clock)).collect();
     let transitions = machine.map(|machine| fireable(parts, &resource, machine)).unwrap_or_default();
@@ -52,7 +53,7 @@ pub(super) async fn show(parts: &Dependencies, (kind, id): (&str, &str), before:
     let cancel = machine.is_some_and(|machine| may_cancel(parts, &resource, machine));
     let row = row(Found { resource, hold }).ok_or_else(not_found)?;
     Ok(InstanceBody {
-        next: next::following(&row, (&runs, &timers, &waiting), &transitions, clock.now),
+        next: next::following(&row, (&runs, &alone, &timers, &waiting), &transitions, clock.now),
         actions: offered(&row, &runs, (!transitions.is_empty(), cancel)),
         stages,
         changes,
@@ -121,6 +122,17 @@ fn run_body(run: &StepRun, machine: Option<&Machine>, clocks: Clocks) -> RunBody
         crashes: run.crashes,
         last_error: run.last_error.clone(),
     }
+}
+
+/// Whether a run waits because the breaker of its component is open.
+fn alone(parts: &Dependencies, resource: &Resource, run: &StepRun, clocks: Clocks) -> Option<Alone> {
+    if run.status != RunStatus::Ready {
+        return None;
+    }
+    let (component, owner) = (run.component.clone(), resource.owner.as_deref());
+    let digest = parts.runtime.digest(&component)?;
+    let LeftAlone { until, only_owner } = parts.breakers.left_alone(&component, &digest, owner, run.is_again(), clocks.steady)?;
+    Some(Alone { component, owner: owner.filter(|_| only_owner).map(str::to_owned), until: clocks.date(until) })
 }
 
 fn timer_body(timer: &Timer, resource: &Resource, machine: Option<&Machine>, clocks: Clocks) -> TimerBody {

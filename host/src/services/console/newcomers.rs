@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use super::component_view::VersionBody;
-use super::components::{check_reason, refusal};
+use super::components::{check_reason, judged};
+use super::room::Ticket;
 use super::service::Console;
 use crate::services::ServiceError;
 
@@ -55,17 +56,24 @@ pub struct PlacedBody {
 
 impl Console {
     /// Judges a file as that of a component which the config does not have yet, with nothing granted, and keeps it by its digest if it is good.
-    /// It can be tried then. Nothing runs it before the config has it.
+    /// It can be tried then. Nothing runs it before the config has it. `ticket` is what [`Console::enter_upload`] has given.
     ///
     /// # Errors
-    /// The config has a component of this name; the file would be refused, and why.
-    pub async fn introduce(&self, actor: &Actor, name: &str, place: NewPlace, file: Bytes) -> Result<NewComponentBody, ServiceError> {
+    /// The config has a component of this name; the file would be refused, and why; or it cannot be taken now, whatever it is.
+    pub async fn introduce(
+        &self,
+        actor: &Actor,
+        name: &str,
+        (place, file): (NewPlace, Bytes),
+        ticket: Ticket,
+    ) -> Result<NewComponentBody, ServiceError> {
         if self.parts.runtime.is_named(name) {
             let detail = format!("the config has a component '{name}' already: upload a version of it, or choose another name");
             return Err(ServiceError::Conflict(detail));
         }
-        let judged = self.parts.runtime.introduce(name, place.file, file).await;
-        let about = judged.map_err(|error| refusal(&error))?;
+        let turn = ticket.turn().await?;
+        let about = judged(self.parts.runtime.introduce(name, place.file, file)).await?;
+        drop(turn);
         self.note_design(actor, (name, "new"), &about.digest).await?;
         tracing::info!(
             component = name,

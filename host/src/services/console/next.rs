@@ -4,10 +4,19 @@ use jiff::Timestamp;
 
 use super::view::{Fireable, Following, InstanceRow, RunBody, TimerBody, WaitingBody};
 
+/// A run waits because the breaker of its component is open.
+pub(super) struct Alone {
+    pub component: String,
+    /// Whose runs alone it is open for; for those of everybody if nobody's.
+    pub owner: Option<String>,
+    /// When one is tried.
+    pub until: Timestamp,
+}
+
 /// What follows for an instance with these runs and timers.
 pub(super) fn following(
     row: &InstanceRow,
-    (runs, timers, waiting): (&[RunBody], &[TimerBody], &[WaitingBody]),
+    (runs, alone, timers, waiting): (&[RunBody], &[Alone], &[TimerBody], &[WaitingBody]),
     transitions: &[Fireable],
     now: Timestamp,
 ) -> Vec<Following> {
@@ -28,6 +37,15 @@ pub(super) fn following(
         Some(_) => "once it is released".to_owned(),
     };
     all.extend(runs.iter().filter_map(|run| of_run(run, when)));
+    all.extend(alone.iter().map(|alone| {
+        let Alone { component, owner, until } = alone;
+        let why = match owner {
+            Some(owner) => format!("is open for what belongs to '{owner}' alone: those runs fail again and again"),
+            None => "is open: runs of this version fail again and again".to_owned(),
+        };
+        let text = format!("the breaker of '{component}' {why}, so none is begun for a while; `millrace components show {component}`");
+        Following { what: "breaker", text, at: Some(*until) }
+    }));
     all.extend(timers.iter().map(|timer| {
         let of = timer.of.map_or_else(String::new, |of| format!(", time {} of {of}", timer.time));
         let text = format!("the timer fires '{}' {}{of}", timer.transition, when(timer.due_at));
@@ -83,9 +101,8 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    #[test]
-    fn what_is_due_while_somebody_holds_an_instance_waits_for_its_release() {
-        let mut row = InstanceRow {
+    fn row() -> InstanceRow {
+        InstanceRow {
             kind: "claims".into(),
             id: "claim-1".into(),
             workflow: "making".into(),
@@ -98,11 +115,31 @@ mod tests {
             held: None,
             created_at: at(0),
             last_update: at(0),
+        }
+    }
+
+    #[test]
+    fn an_open_breaker_is_named_with_whom_it_is_open_for() {
+        let row = row();
+        let text = |owner: Option<&str>| {
+            let alone = [Alone { component: "payment-processor".into(), owner: owner.map(str::to_owned), until: at(130) }];
+            following(&row, (&[], &alone, &[], &[]), &[], at(100)).remove(0).text
         };
+        let ends = "fail again and again, so none is begun for a while; `millrace components show payment-processor`";
+        assert_eq!(text(None), format!("the breaker of 'payment-processor' is open: runs of this version {ends}"));
+        assert_eq!(
+            text(Some("eve")),
+            format!("the breaker of 'payment-processor' is open for what belongs to 'eve' alone: those runs {ends}")
+        );
+    }
+
+    #[test]
+    fn what_is_due_while_somebody_holds_an_instance_waits_for_its_release() {
+        let mut row = row();
         let timer = |transition: &str, second| TimerBody { transition: transition.into(), due_at: at(second), time: 1, of: None };
         let timers = [timer("retry", 107), timer("expire", 90)];
         let texts =
-            |row: &InstanceRow| following(row, (&[], &timers, &[]), &[], at(100)).into_iter().map(|one| one.text).collect::<Vec<_>>();
+            |row: &InstanceRow| following(row, (&[], &[], &timers, &[]), &[], at(100)).into_iter().map(|one| one.text).collect::<Vec<_>>();
         assert_eq!(texts(&row), ["the timer fires 'retry' in 7 s", "the timer fires 'expire' as soon as there is room"]);
         row.held = Some(HoldBody { who: "user-9".into(), reason: "the bank calls".into(), at: at(50) });
         let expected = [

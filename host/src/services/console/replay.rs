@@ -45,7 +45,7 @@ impl Console {
     /// Makes an attempt again, with what it found and nothing granted.
     ///
     /// # Errors
-    /// There is no such component, attempt or version.
+    /// There is no such component, attempt or version, or too much is tried at once.
     pub async fn replay(&self, actor: &Actor, name: &str, wanted: &ReplayBody) -> Result<ReplayResult, ServiceError> {
         let serving = self.component(name)?.body.digest;
         let recorded = self.recorded(name, wanted)?;
@@ -62,6 +62,8 @@ impl Console {
                 "version {digest} of '{name}' has not served, and an attempt may have private data: {accepted}"
             )));
         }
+        let ticket = self.room.trials.enter()?;
+        let _turn = ticket.turn().await?;
         let subject = format!("components/{name}@{digest}");
         self.note(actor.of.did(self.parts.clock.now(), "components.replay", subject, Some(recorded.run.clone()))).await?;
         let made = self.parts.runtime.replay(name, &digest, &recorded.recording).await;

@@ -64,7 +64,7 @@ impl Console {
     /// Has a version of a component do one job, with nothing granted; nothing is kept of it.
     ///
     /// # Errors
-    /// There is no such component, version or instance; neither data nor an instance was given.
+    /// There is no such component, version or instance; neither data nor an instance was given; or too much is tried at once.
     pub async fn try_out(&self, actor: &Actor, name: &str, trial: TrialBody) -> Result<TrialResult, ServiceError> {
         if !self.parts.runtime.may_try(name) {
             return Err(ServiceError::NotFound { what: format!("component '{name}'") });
@@ -86,6 +86,8 @@ impl Console {
             None => serving()?.ok_or_else(none)?,
         };
         let step = step.unwrap_or_else(|| "trial".to_owned());
+        let ticket = self.room.trials.enter()?;
+        let _turn = ticket.turn().await?;
         let candidate = self.candidate(name, &digest).await?;
         self.note_design(actor, (name, "trial"), &digest).await?;
         self.rehearse(name, &candidate, job(("trial".to_owned(), step), &id, &data, TIMEOUT), None).await

@@ -288,7 +288,7 @@ pub struct Offered {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Next")]
 pub struct Following {
-    /// `held`, `events`, `running`, `attempt`, `aside`, `timer`, `waits` or `end`.
+    /// `held`, `events`, `running`, `attempt`, `aside`, `breaker`, `timer`, `waits` or `end`.
     pub what: &'static str,
     /// For a person.
     pub text: String,

@@ -130,17 +130,15 @@ impl Breaker {
         if self.digest != digest {
             *self = Self { digest: digest.to_owned(), ..Self::default() };
         }
-        let mut own = owner.and_then(|owner| self.owners.get_mut(owner));
-        if let Some(until) = own.as_ref().and_then(|own| own.until(again, now)) {
-            return Err(LeftAlone { until, only_owner: true });
+        // Who asks is not forgotten for others, admitted or not.
+        if let Some(owner) = owner {
+            self.owners.promote(owner);
         }
-        let suspect = again || own.as_ref().is_some_and(|own| own.failures() > 0);
-        let last = suspect && !planted("trial-from-suspects");
-        if let Some(until) = self.of_all.until(last, now) {
-            return Err(LeftAlone { until, only_owner: false });
+        if let Some(left_alone) = self.left_alone(digest, owner, again, now) {
+            return Err(left_alone);
         }
         self.of_all.begin(now);
-        if let Some(own) = &mut own {
+        if let Some(own) = owner.and_then(|owner| self.owners.get_mut(owner)) {
             own.begin(now);
         }
         Ok(())
@@ -203,6 +201,21 @@ impl Breaker {
         worked > failed
     }
 
+    /// Why a run of version `digest` that belongs to `owner` would not begin now, if it would not. Asking begins nothing.
+    #[must_use]
+    pub fn left_alone(&self, digest: &str, owner: Option<&str>, again: bool, now: Timestamp) -> Option<LeftAlone> {
+        if self.digest != digest {
+            return None;
+        }
+        let own = owner.and_then(|owner| self.owners.peek(owner));
+        if let Some(until) = own.and_then(|own| own.until(again, now)) {
+            return Some(LeftAlone { until, only_owner: true });
+        }
+        let suspect = again || own.is_some_and(|own| own.failures() > 0);
+        let last = suspect && !planted("trial-from-suspects");
+        self.of_all.until(last, now).map(|until| LeftAlone { until, only_owner: false })
+    }
+
     /// How many runs of version `digest`, of as many instances, were not served one after the other until a moment ago.
     #[must_use]
     pub fn unserved(&self, digest: &str, now: Timestamp) -> u32 {
@@ -244,6 +257,12 @@ impl Breakers {
     /// As there.
     pub fn admit(&self, component: &str, digest: &str, owner: Option<&str>, again: bool, now: Timestamp) -> Result<(), LeftAlone> {
         self.by_component.of(component).map_or(Ok(()), |breaker| breaker.lock().admit(digest, owner, again, now))
+    }
+
+    /// See [`Breaker::left_alone`].
+    #[must_use]
+    pub fn left_alone(&self, component: &str, digest: &str, owner: Option<&str>, again: bool, now: Timestamp) -> Option<LeftAlone> {
+        self.by_component.of(component)?.lock().left_alone(digest, owner, again, now)
     }
 
     /// See [`Breaker::record`].

@@ -39,7 +39,7 @@ mod workflows;
 pub use active::{Active, Place, WorkflowCounts};
 pub(in crate::services) use alongside::Rows;
 pub use backpressure::Backpressure;
-pub use breaker::Breakers;
+pub use breaker::{Breakers, LeftAlone};
 pub use canary::{Canaries, Canary};
 pub use change_notifier::{ChangeNotifier, Watcher};
 pub use crash_suspects::CrashSuspects;

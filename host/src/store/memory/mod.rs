@@ -515,9 +515,9 @@ impl Audit for Memory {
 
 #[async_trait]
 impl Operations for Memory {
-    async fn put_component(&self, component: &str, digest: &str) -> Result<(), StoreError> {
+    async fn put_components(&self, versions: &[(String, String)]) -> Result<(), StoreError> {
         self.write(|state| {
-            state.put_component(component, digest);
+            versions.iter().for_each(|(component, digest)| state.put_component(component, digest));
             Ok(())
         })
     }

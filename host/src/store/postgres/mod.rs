@@ -536,9 +536,9 @@ impl Audit for Postgres {
 
 #[async_trait]
 impl Operations for Postgres {
-    async fn put_component(&self, component: &str, digest: &str) -> Result<(), StoreError> {
-        let (component, digest) = (component.to_owned(), digest.to_owned());
-        written!(self, |writing| registry::put_component(writing, &component, &digest); component, digest)
+    async fn put_components(&self, versions: &[(String, String)]) -> Result<(), StoreError> {
+        let versions = versions.to_vec();
+        written!(self, |writing| registry::put_components(writing, &versions); versions)
     }
 
     async fn components(&self) -> Result<Vec<(String, String)>, StoreError> {

@@ -21,10 +21,12 @@ pub(super) async fn machine(connection: &mut PgConnection, digest: &str) -> Resu
     row.map(|row| json(&row, 0)).transpose()
 }
 
-pub(super) async fn put_component(writing: &mut Writing, component: &str, digest: &str) -> Result<(), UnitError> {
+pub(super) async fn put_components(writing: &mut Writing, versions: &[(String, String)]) -> Result<(), UnitError> {
     let insert =
         "INSERT INTO components (component, digest) VALUES ($1, $2) ON CONFLICT (component) DO UPDATE SET digest = excluded.digest";
-    writing.run(sql!(insert, component, digest)).await?;
+    for (component, digest) in versions {
+        writing.run(sql!(insert, component, digest)).await?;
+    }
     Ok(())
 }
 

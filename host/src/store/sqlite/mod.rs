@@ -509,9 +509,9 @@ impl Audit for Sqlite {
 
 #[async_trait]
 impl Operations for Sqlite {
-    async fn put_component(&self, component: &str, digest: &str) -> Result<(), StoreError> {
-        let (component, digest) = (component.to_owned(), digest.to_owned());
-        self.writer.write(move |writing| registry::put_component(writing, &component, &digest)).await
+    async fn put_components(&self, versions: &[(String, String)]) -> Result<(), StoreError> {
+        let versions = versions.to_vec();
+        self.writer.write(move |writing| registry::put_components(writing, &versions)).await
     }
 
     async fn components(&self) -> Result<Vec<(String, String)>, StoreError> {

@@ -20,11 +20,13 @@ pub(super) fn machine(connection: &Connection, digest: &str) -> rusqlite::Result
     statement.query_row([digest], |row| json(row, 0)).optional()
 }
 
-pub(super) fn put_component(writing: &Writing<'_>, component: &str, digest: &str) -> Result<(), UnitError> {
-    writing.run(
-        "INSERT INTO components (component, digest) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET digest = excluded.digest",
-        [component, digest],
-    )?;
+pub(super) fn put_components(writing: &Writing<'_>, versions: &[(String, String)]) -> Result<(), UnitError> {
+    for (component, digest) in versions {
+        writing.run(
+            "INSERT INTO components (component, digest) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET digest = excluded.digest",
+            [component, digest],
+        )?;
+    }
     Ok(())
 }
 

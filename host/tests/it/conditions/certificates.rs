@@ -4,6 +4,7 @@
 //! 2126, `expired.pem` did until 2020.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use axum::Json;
@@ -102,6 +103,30 @@ async fn a_bank_of_an_authority_of_ones_own_is_reached_and_before_that_orders_wa
     for (customer, id) in orders {
         process.client.with_token(customer.token()).wait_for("orders", &id, &["delivered"]).await;
     }
+}
+
+#[test]
+fn a_wrong_path_of_ones_own_authorities_is_told_before_anything_starts_and_no_others_count() {
+    let (home, config) = shop(1);
+    let missing = home.path().join("authority.pem");
+    let missing = missing.to_str().unwrap();
+    for command in [&["validate", "--format", "lines"][..], &["run", "--config"]] {
+        let mut told = Command::new(env!("CARGO_BIN_EXE_millrace"));
+        told.args(command).arg(&config).current_dir(home.path());
+        told.envs([("COMPONENTS_DIR", home.path().join("components")), ("DATA_DIR", home.path().join("data"))]);
+        let output = told.envs([("JWT_SECRET", crate::test_app::SECRET), ("SSL_CERT_FILE", missing)]).output().unwrap();
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!output.status.success() && told.contains(&format!("`SSL_CERT_FILE` is '{missing}'")), "{command:?}: {told}");
+    }
+    let checked = Command::new(env!("CARGO_BIN_EXE_millrace"))
+        .arg("check")
+        .arg(built("payment-bank.wasm"))
+        .args(["--grant", "bank=https://127.0.0.1:1"])
+        .env("SSL_CERT_FILE", missing)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(!checked.status.success() && told.contains(&format!("`SSL_CERT_FILE` is '{missing}'")), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

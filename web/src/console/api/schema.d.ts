@@ -1661,7 +1661,7 @@ export interface components {
         };
         /** @description Something that follows, or that keeps it from following. */
         Next: {
-            /** @description `held`, `events`, `running`, `attempt`, `aside`, `timer`, `waits` or `end`. */
+            /** @description `held`, `events`, `running`, `attempt`, `aside`, `breaker`, `timer`, `waits` or `end`. */
             what: string;
             /** @description For a person. */
             text: string;

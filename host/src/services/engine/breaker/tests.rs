@@ -234,6 +234,11 @@ fn one_owner_whose_runs_all_fail_is_left_alone_and_others_are_not() {
         let mut breaker = fresh();
         assert_eq!(fails_until_left_alone(&mut breaker, "eve", evidence, at(0)), expected);
         let left_alone = LeftAlone { until: at(30), only_owner: true };
+        assert_eq!(breaker.left_alone("v1", Some("eve"), false, at(1)), Some(left_alone));
+        assert_eq!(
+            (breaker.left_alone("v1", Some("ada"), false, at(1)), breaker.left_alone("v2", Some("eve"), false, at(1))),
+            (None, None)
+        );
         assert_eq!(breaker.admit("v1", Some("eve"), false, at(1)), Err(left_alone));
         assert_eq!(breaker.admit("v1", Some("ada"), false, at(1)), Ok(()));
         assert_eq!(admit(&mut breaker, "v1", false, at(1)), Ok(()));

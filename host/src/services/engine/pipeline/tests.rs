@@ -18,7 +18,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let (clock, store) = (Clock::system(), Arc::new(Memory::new().reopen()));
     let settings = Settings { cache_dir: folder.path().join("cache"), compiler: "none".into(), max_concurrent_runs: 1 };
     let kv = Arc::new(GivenKv::default());
-    let remember = Arc::new(|_, _| futures::future::ready(Ok(())).boxed());
+    let remember = Arc::new(|_| futures::future::ready(Ok(())).boxed());
     let runtime = Runtime::start(settings, Vec::new(), HashMap::new(), Vec::new(), (remember, kv), clock.clone()).await.unwrap();
     let workflows = Workflows::open(store.clone(), &plan.workflows).await.unwrap();
     let active = Active::new(std::iter::empty(), &[]);
