@@ -17,7 +17,11 @@ pub fn list(config: &Path, output: Output) -> ExitCode {
         let Some(plan) = plan_for_repair(config)? else { return Ok(ExitCode::FAILURE) };
         let database = plan.database.with_context(|| format!("{} has no database, so no processes share one", config.display()))?;
         let Some(server) = &database.server else {
-            bail!("the database of {} is a file of SQLite, which is one process's at a time: nobody shares it", config.display());
+            bail!(
+                "with the variables of this shell the database of {} is a file of SQLite, which is one process's at a time: nobody shares it. Where a \
+                 variable such as DATABASE_URL says where the server is, set it here as the service has it",
+                config.display()
+            );
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let owners = runtime.block_on(store::owners(server))?;

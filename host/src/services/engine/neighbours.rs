@@ -1,5 +1,5 @@
 //! What the engine does about the other processes that have its database: it takes over from those that are gone, and looks for what the others
-//! have changed, once a second and when they tell of it. Nothing of this runs where a process has its database for itself.
+//! have changed, once a second and when they tell of it. Where a process has its database for itself there is nothing to look at.
 //!
 //! What is kept in memory beside the database is as old as a second: whose instances are held, how many there are. Nothing of it decides alone what
 //! is written.
@@ -36,6 +36,7 @@ pub struct Neighbours {
     per_owner: Arc<PerOwner>,
     holds: Arc<Holds>,
     generation: Generation,
+    was_alone: bool,
     /// Not to be counted before.
     count_at: Instant,
 }
@@ -45,7 +46,8 @@ impl Neighbours {
     #[must_use]
     pub fn new(dependencies: &Dependencies, waker: RunWaker, outbox_grew: Arc<Notify>, generation: Generation) -> Self {
         let Dependencies { group, store, change_notifier, active, per_owner, holds, .. } = dependencies.clone();
-        Self { group, store, waker, outbox_grew, change_notifier, active, per_owner, holds, generation, count_at: Instant::now() }
+        let count_at = Instant::now();
+        Self { group, store, waker, outbox_grew, change_notifier, active, per_owner, holds, generation, was_alone: true, count_at }
     }
 
     /// Looks until `stop`.
@@ -79,7 +81,9 @@ impl Neighbours {
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
-        if self.group.others() == 0 {
+        // Once more after the last one has left: what it has changed is seen.
+        let is_alone = self.group.others() == 0;
+        if std::mem::replace(&mut self.was_alone, is_alone) && is_alone {
             return Ok(());
         }
         self.waker.look_again();
@@ -88,7 +92,7 @@ impl Neighbours {
         self.generation.advance();
         self.holds.learn(self.store.as_ref()).await?;
         let begin = Instant::now();
-        if begin >= self.count_at {
+        if is_alone || begin >= self.count_at {
             self.active.count_anew(&self.store.unfinished().await?);
             self.per_owner.count_anew(self.store.as_ref()).await?;
             self.count_at = Instant::now() + begin.elapsed() * LASTS;

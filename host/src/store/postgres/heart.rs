@@ -13,9 +13,9 @@ use super::owner;
 /// Between two signs of life.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long one may take.
-const LIMIT: Duration = Duration::from_secs(3);
-/// A break in the looks at the others: for so long nobody may have heard of anybody.
-const BREAK: Duration = Duration::from_secs(3);
+const LIMIT: Duration = Duration::from_secs(4);
+/// How often it is looked, while one is under way, whether this process is still sure of what it has.
+const JUDGE_EVERY: Duration = Duration::from_millis(250);
 
 /// Beats for one process.
 pub(super) struct Heart {
@@ -23,37 +23,46 @@ pub(super) struct Heart {
     epoch: i64,
     membership: Arc<Membership>,
     connection: Option<PgConnection>,
-    /// Since when the others are looked at without a break.
+    /// Since when the others are looked at without a failure: after one nobody may have been heard of for a while.
     looking_since: Instant,
-    /// When they were looked at last.
-    looked: Instant,
 }
 
 impl Heart {
     pub(super) fn new(options: PgConnectOptions, epoch: i64, membership: Arc<Membership>) -> Self {
-        let now = Instant::now();
-        Self { options, epoch, membership, connection: None, looking_since: now, looked: now }
+        Self { options, epoch, membership, connection: None, looking_since: Instant::now() }
     }
 
     /// Beats until it is dropped, or the process was ended by another one.
     pub(super) async fn beat(mut self) {
         loop {
             let begun = Instant::now();
-            match tokio::time::timeout(LIMIT, self.once()).await {
-                Ok(Ok(true)) => {}
+            match self.once_in_time().await {
+                Ok(true) => {}
                 // The writer finds out by itself, and ends the process.
-                Ok(Ok(false)) => return self.membership.end(),
-                Ok(Err(error)) => {
+                Ok(false) => return self.membership.end(),
+                Err(error) => {
                     tracing::debug!(%error, "no sign of life could be given");
-                    self.connection = None;
-                }
-                Err(_) => {
-                    tracing::debug!("a sign of life was not answered in time");
-                    self.connection = None;
+                    self.looking_since = Instant::now();
                 }
             }
             self.membership.judge();
             tokio::time::sleep(BEAT_EVERY.saturating_sub(begun.elapsed())).await;
+        }
+    }
+
+    /// One beat, or an error once it has taken too long.
+    async fn once_in_time(&mut self) -> Result<bool, sqlx::Error> {
+        let membership = Arc::clone(&self.membership);
+        let judging = async {
+            let deadline = Instant::now() + LIMIT;
+            while Instant::now() < deadline {
+                tokio::time::sleep(JUDGE_EVERY).await;
+                membership.judge();
+            }
+        };
+        tokio::select! {
+            beaten = self.once() => beaten,
+            () = judging => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
         }
     }
 
@@ -75,12 +84,7 @@ impl Heart {
     }
 
     async fn look(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let now = Instant::now();
-        if now.duration_since(self.looked) > BREAK {
-            self.looking_since = now;
-        }
-        self.looked = now;
-        let looked_for = now.duration_since(self.looking_since).as_secs_f64();
+        let looked_for = self.looking_since.elapsed().as_secs_f64();
         let (mut living, mut is_mourned) = (Vec::new(), false);
         for seen in owner::seen(connection).await? {
             if seen.is_mourned() || (seen.id != self.epoch && seen.is_dead(looked_for) && owner::end_dead(connection, &seen).await?) {

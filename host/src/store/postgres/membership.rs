@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-/// How long a process that has others beside it goes on without a sign of life that has arrived: half of after how long it is taken for dead.
-pub(super) const SURE_FOR: Duration = Duration::from_secs(5);
+/// How long a process that has others beside it goes on without a sign of life that has arrived: less than after how long it may be taken for dead.
+const SURE_FOR: Duration = Duration::from_secs(4);
 
 /// Shared by the store, its writer and its heart.
 #[derive(Debug)]

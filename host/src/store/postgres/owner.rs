@@ -18,7 +18,7 @@ pub(super) const REPLACED: &str = "another process has taken over what this one 
 /// Age of the last sign of life, in seconds by the database's clock, from which on a process is taken for dead.
 pub(super) const LEASE_SECONDS: f64 = 10.0;
 /// The same of one whose session is gone, as that of a process that was killed: one that lives has a new session by then.
-pub(super) const GONE_SECONDS: f64 = 3.0;
+pub(super) const GONE_SECONDS: f64 = 5.0;
 
 /// A process that has the database, as another one sees it.
 #[derive(Debug, Clone, PartialEq)]
