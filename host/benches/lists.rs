@@ -40,7 +40,12 @@ async fn measure(many: u64) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     let folder = tempfile::tempdir()?;
     let store = open(
-        &Database { place: millrace::store::Place::File(folder.path().join("lists.db")), readers: 2, keys: vec![found_by()] },
+        &Database {
+            place: millrace::store::Place::File(folder.path().join("lists.db")),
+            readers: 2,
+            keys: vec![found_by()],
+            kinds: vec![],
+        },
         Clock::system(),
     )?;
     let began = Instant::now();

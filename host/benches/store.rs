@@ -37,7 +37,7 @@ async fn measure(span: Duration) -> anyhow::Result<()> {
     writeln!(out, "baseline: {:>8.0} writes of 4 KiB with fdatasync per second", synced_writes(folder.path(), span)?)?;
     for callers in [1, 64, 512] {
         let path = folder.path().join(format!("{callers}.db"));
-        let store = open(&Database { place: Place::File(path.clone()), readers: 2, keys: vec![] }, Clock::system())?;
+        let store = open(&Database { place: Place::File(path.clone()), readers: 2, keys: vec![], kinds: vec![] }, Clock::system())?;
         let before = cpu();
         let run = drive(&store, callers, span).await?;
         let used = cpu().saturating_sub(before);

@@ -5,6 +5,7 @@ pub mod authoring;
 pub mod copies;
 pub mod events;
 pub mod operator;
+pub mod owners;
 mod printed;
 pub mod quarantined;
 pub mod reservations;

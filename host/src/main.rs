@@ -115,6 +115,15 @@ enum Command {
         #[command(subcommand)]
         command: ReservationsCommand,
     },
+    /// List the processes that share a database on a server of PostgreSQL, with their last sign of life and what each has.
+    Owners {
+        /// The YAML config of one of them.
+        #[arg(long, short, env = "MILLRACE_CONFIG")]
+        config: PathBuf,
+        /// How to show them.
+        #[arg(long, value_enum, default_value_t)]
+        output: commands::Output,
+    },
     /// Find, look at and act on the instances of a running process, by its operator.api.
     Instances {
         #[command(subcommand)]
@@ -380,6 +389,7 @@ fn main() -> ExitCode {
         }
         Command::Reservations { command: ReservationsCommand::List { config } } => commands::reservations::list(&config),
         Command::Reservations { command: ReservationsCommand::Release { config, keys } } => commands::reservations::release(&config, &keys),
+        Command::Owners { config, output } => commands::owners::list(&config, output),
         Command::Instances { command } => commands::operator::instances::run(command),
         Command::Waiting { command } => commands::operator::waiting::run(command),
         Command::Config { command } => commands::operator::config::run(command),

@@ -53,6 +53,9 @@ impl Gauges {
             self.metrics.set_bus_up(name, bus.health() == BusHealth::Up);
             bus.lag().iter().for_each(|lag| self.metrics.set_lag(&lag.topic, lag.events));
         }
+        let group = &self.engine.group;
+        let is_sure = group.lease().is_none_or(|lease| *lease.borrow());
+        self.metrics.set_group(group.others() + 1, group.slots(), is_sure);
         self.read_store().await;
         self.read_held().await;
     }

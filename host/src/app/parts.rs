@@ -105,7 +105,8 @@ fn open(plan: &Plan, database: &plan::Database, clock: &Clock) -> Result<Store, 
     let readers = usize::try_from(database.max_open_conns).unwrap_or(1);
     let keys = plan.resources.iter().filter_map(resources::keys).collect();
     let place = database.server.clone().map_or_else(|| Place::File(database.path.clone()), Place::Server);
-    store::open(&store::Database { place, readers, keys }, clock.clone())
+    let kinds = plan.resources.iter().map(|handler| handler.kind.clone()).collect();
+    store::open(&store::Database { place, readers, keys, kinds }, clock.clone())
 }
 
 /// Whether the thread that writes the database answers.
@@ -157,7 +158,6 @@ pub(super) async fn core(
     let store = open(plan, database, &clock)?;
     let store_failed = store_failed(&store);
     count_commits(&store, metrics);
-    let writer = asks_writer(&store);
     let (crash_suspects, suspects) = suspects(database)?;
     let unrecovered = recovered(&store, &suspects).await?.then_some(suspects);
 
@@ -173,6 +173,7 @@ pub(super) async fn core(
     let draws = Draws::new(indexed, Arc::clone(&workflows), Arc::clone(&events), clock.clone(), &plan.resources);
     let engine = Dependencies {
         store: Arc::clone(&store.instances),
+        group: Arc::clone(&store.group),
         runtime,
         workflows,
         events,
@@ -205,9 +206,9 @@ pub(super) async fn core(
     resources.seed().await?;
     let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
     Ok(Core {
+        writer: Some(asks_writer(&store)),
         store,
         store_failed,
-        writer: Some(writer),
         engine,
         pipeline,
         resources,

@@ -11,7 +11,7 @@ use super::parts::Core;
 use crate::bus::Sink;
 use crate::plan::{Module, Plan, Runs};
 use crate::pulse::Pulse;
-use crate::services::engine::{Scheduler, backpressure};
+use crate::services::engine::{self, Neighbours, Scheduler, backpressure};
 use crate::services::messaging::{self, EventConsumers, OwnEvents, Relay};
 use crate::services::operations::agreement::Agreement;
 use crate::services::operations::{Retention, Swaps};
@@ -114,6 +114,11 @@ impl Starting<'_> {
         let (store, clock) = (Arc::clone(&core.engine.store), core.engine.clock.clone());
         let scheduler = Scheduler::new(core.pipeline.clone(), store, clock, self.pulse.part("the scheduler"));
         started.tasks.spawn_long("scheduler", scheduler.run(started.stop.clone()));
+        let (waker, outbox_grew) = (core.pipeline.waker().clone(), core.pipeline.outbox_grew());
+        let neighbours = Neighbours::new(&core.engine, waker, Arc::clone(&outbox_grew), core.generation.clone());
+        started.tasks.spawn_long("neighbours", neighbours.run(started.stop.clone()));
+        let (group, change_notifier) = (Arc::clone(&core.store.group), core.engine.change_notifier.clone());
+        started.tasks.spawn_long("what others tell", engine::listen(group, change_notifier, outbox_grew, started.stop.clone()));
     }
 
     fn start_watching(&self, core: &Core, started: &Started) {

@@ -189,7 +189,7 @@ pub trait Instances: Resources {
     async fn claimed(&self) -> Result<Vec<StepRun>, StoreError>;
     /// All runs of a resource, oldest first.
     async fn runs(&self, kind: &str, id: &str) -> Result<Vec<StepRun>, StoreError>;
-    /// Makes every `Running` run of an older epoch `Ready` at once, adding one crash to those whose key is in `crashed`; a run
+    /// Makes every `Running` run of a process that is gone `Ready` at once, adding one crash to those whose key is in `crashed`; a run
     /// with `park_after` crashes or more becomes `Parked` instead, and is returned. Makes every `Stranded` run `Ready`: what it needs
     /// may be there now.
     async fn recover_runs(&self, crashed: &[String], park_after: u32) -> Result<Vec<StepRun>, StoreError>;
@@ -198,7 +198,8 @@ pub trait Instances: Resources {
     /// Makes the ready runs of a component due at once, whatever they wait for. Returns how many were not.
     async fn wake(&self, component: &str) -> Result<u64, StoreError>;
 
-    /// Up to `limit` timers that are due, earliest first; those of instances aside that are held or for which events wait. They stay until their resource's state changes.
+    /// Up to `limit` timers that are due, earliest first; those of instances aside that are held or for which events wait. They stay until their
+    /// resource's state changes. Of several processes that have the database each has its share.
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError>;
     /// The timers of a resource, earliest first.
     async fn timers(&self, kind: &str, id: &str) -> Result<Vec<Timer>, StoreError>;

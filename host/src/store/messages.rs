@@ -69,7 +69,8 @@ pub trait Messages: Send + Sync + 'static {
     fn last_before(&self) -> u64 {
         u64::MAX
     }
-    /// Up to `limit` events after `position` that are not yet published, in sequence.
+    /// Up to `limit` events after `position` that are not yet published, in sequence; of several processes that have the database, those that are
+    /// for this one to publish.
     async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError>;
     /// How many events are not yet published.
     async fn unpublished_count(&self) -> Result<u64, StoreError>;

@@ -1,7 +1,7 @@
 //! What is durable: resources, their history, the runs and timers that move them, the outbox, users, stock.
 //!
 //! The seam between the services and a database, one trait for each kind of user: [`Resources`], [`Instances`], [`Messages`],
-//! [`Users`], [`Stock`], [`Audit`] and [`Operations`]. Whoever needs a part takes that part; [`open`] gives all of them as one [`Store`].
+//! [`Users`], [`Stock`], [`Audit`], [`Group`] and [`Operations`]. Whoever needs a part takes that part; [`open`] gives all of them as one [`Store`].
 //! There are three back ends, one on a disk, one on a server and [`memory`], and one conformance suite that all pass. A back end knows rows and guards; it
 //! does not know what a transition is, who may see what, or what an event means. Everything that belongs together is one
 //! [`Commit`], all of it or nothing.
@@ -14,6 +14,7 @@ mod changes;
 mod columns;
 mod commit;
 mod figures;
+mod group;
 mod holds;
 mod instances;
 mod keys;
@@ -34,6 +35,7 @@ pub use self::audit::{Audit, AuditChain, AuditEntry, AuditListing, AuditRow, Bro
 pub use self::changes::{FieldChange, Was, changed};
 pub use self::commit::{Commit, Committed, Conflict, Guard, Settled, StoreError, Touched};
 pub use self::figures::{Figure, KEPT_MINUTES};
+pub use self::group::{Group, Heard, Owner, SLOTS, TakenOver};
 pub use self::holds::{Found, Hold, LOOKED_AT, Sighted, Sought, WaitingEvent};
 pub use self::instances::{Instances, Line, PinnedTo, RunStatus, StartedBy, StepRun, Timer};
 pub use self::keys::{Counted, Form, Key, KeyValue, KeysOf, Matches, Note, Search, Wanted, end_of_id, hundredths};
@@ -41,7 +43,7 @@ pub use self::kv::{KV_ENTRY_BYTES, KvEntry, KvOp, KvOwner, KvRow};
 pub use self::messages::{DeadLetter, InboxRow, Messages, OutboxRow, Redriven};
 #[cfg(test)]
 pub(crate) use self::open::{BadDisk, open_on_a_bad_disk};
-pub use self::open::{Copied, Database, Dsn, OpenError, Place, ServerError, Store, back_up, offline, open, restore};
+pub use self::open::{Copied, Database, Dsn, OpenError, Place, ServerError, Store, back_up, offline, open, owners, restore};
 pub use self::operations::{Backlog, CommitObserver, CommitStats, OLDEST_LOOKED_AT, Operations, Prunable, Refused, Space};
 pub use self::resources::{HistoryRow, IdempotencyRow, Listing, Object, PriceRow, Progress, Resource, Resources};
 use self::stock::merge_lines;

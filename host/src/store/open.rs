@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
-use super::{Audit, Instances, KeysOf, Messages, Operations, Resources, Stock, Users};
+use super::{Audit, Group, Instances, KeysOf, Messages, Operations, Resources, Stock, Users};
 use crate::clock::Clock;
 
-pub use super::postgres::{Dsn, ServerError};
+pub use super::postgres::{Dsn, ServerError, owners};
 #[cfg(test)]
 pub(crate) use super::sqlite::BadDisk;
 pub use super::sqlite::{Copied, OpenError, back_up, offline, restore};
@@ -31,6 +31,9 @@ pub struct Database {
     pub readers: usize,
     /// What resources are found by, a kind once.
     pub keys: Vec<KeysOf>,
+    /// Kinds of the resources that the process keeps. On a server, processes that have none in common do not share a database; one that says none
+    /// shares it with all.
+    pub kinds: Vec<String>,
 }
 
 /// An open database, a handle for each kind of user. Clones share it.
@@ -48,6 +51,8 @@ pub struct Store {
     pub stock: Arc<dyn Stock>,
     /// What people with a role have done.
     pub audit: Arc<dyn Audit>,
+    /// The other processes that have the database.
+    pub group: Arc<dyn Group>,
     /// What is asked of the database as a whole.
     pub operations: Arc<dyn Operations>,
 }
@@ -55,7 +60,7 @@ pub struct Store {
 impl Store {
     /// The handles of a back end.
     #[must_use]
-    pub fn of<B: Instances + Messages + Users + Stock + Audit + Operations>(backend: Arc<B>) -> Self {
+    pub fn of<B: Instances + Messages + Users + Stock + Audit + Group + Operations>(backend: Arc<B>) -> Self {
         Self {
             resources: Arc::clone(&backend) as Arc<dyn Resources>,
             instances: Arc::clone(&backend) as Arc<dyn Instances>,
@@ -63,6 +68,7 @@ impl Store {
             users: Arc::clone(&backend) as Arc<dyn Users>,
             stock: Arc::clone(&backend) as Arc<dyn Stock>,
             audit: Arc::clone(&backend) as Arc<dyn Audit>,
+            group: Arc::clone(&backend) as Arc<dyn Group>,
             operations: backend,
         }
     }
@@ -79,10 +85,10 @@ impl std::fmt::Debug for Store {
 /// # Errors
 /// [`OpenError`], which names the file or the server: in use by another process, not writable, or not a database of this program.
 pub fn open(database: &Database, clock: Clock) -> Result<Store, OpenError> {
-    let Database { place, readers, keys } = database;
+    let Database { place, readers, keys, kinds } = database;
     Ok(match place {
         Place::File(path) => Store::of(Arc::new(Sqlite::open(path, *readers, keys, clock)?)),
-        Place::Server(dsn) => Store::of(Arc::new(Postgres::open(dsn, *readers, keys, clock)?)),
+        Place::Server(dsn) => Store::of(Arc::new(Postgres::open(dsn, *readers, (keys, kinds), clock)?)),
     })
 }
 

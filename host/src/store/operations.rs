@@ -135,6 +135,10 @@ pub trait Operations: Send + Sync + 'static {
     /// Gives keys to some resources that were written before this store was to find them by these; false when none lacks any. Until then a
     /// search does not find all of them.
     async fn give_keys(&self) -> Result<bool, StoreError>;
+    /// Whether it is for this process to forget what is old and to archive, of all that have the database: one is enough for that.
+    fn keeps_house(&self) -> bool {
+        true
+    }
     /// Gives room that was pruned back to the file system, if there is much of it, in small steps; returns how many bytes.
     async fn give_back(&self) -> Result<u64, StoreError>;
 

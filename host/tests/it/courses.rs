@@ -127,7 +127,7 @@ async fn long_way() -> (Home, PathBuf, String, String) {
     let (id, token) = (order["id"].as_str().unwrap().to_owned(), customer.token().to_owned());
     process.kill();
     let store = store::open(
-        &store::Database { place: store::Place::File(home.path().join("data/ecommerce.db")), readers: 1, keys: vec![] },
+        &store::Database { place: store::Place::File(home.path().join("data/ecommerce.db")), readers: 1, keys: vec![], kinds: vec![] },
         Clock::system(),
     )
     .unwrap();

@@ -73,7 +73,7 @@ async fn a_kill_in_the_middle_of_two_hundred_orders_loses_none_and_charges_each_
 }
 
 /// No gap, from `new` to the state it is in, one capture.
-fn check_history(ended: &Value) {
+pub fn check_history(ended: &Value) {
     let history = ended["history"].as_array().unwrap();
     let mut state = "new";
     for (index, row) in history.iter().enumerate() {

@@ -77,7 +77,8 @@ async fn ended(customer: &Client) -> Vec<Value> {
 
 /// The database of a process that is gone; its lock may go a moment later.
 async fn opened(home: &Home) -> Store {
-    let database = Database { place: millrace::store::Place::File(home.path().join("data/returns.db")), readers: 1, keys: Vec::new() };
+    let database =
+        Database { place: millrace::store::Place::File(home.path().join("data/returns.db")), readers: 1, keys: Vec::new(), kinds: vec![] };
     let deadline = Instant::now() + PATIENCE;
     loop {
         match store::open(&database, Clock::system()) {

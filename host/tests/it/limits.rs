@@ -264,7 +264,7 @@ async fn without_room_for_more_runs_timers_fire_and_what_is_due_waits_in_the_sto
     let fillers = (0..HELD).map(|number| waiting(number, "held", &slow, now));
     let beyond = (HELD..HELD + INSIDE).map(|number| waiting(number, "beyond", &slow, now));
     let store = store::open(
-        &store::Database { place: store::Place::File(home.path().join("data/jobs.db")), readers: 1, keys: vec![] },
+        &store::Database { place: store::Place::File(home.path().join("data/jobs.db")), readers: 1, keys: vec![], kinds: vec![] },
         Clock::system(),
     )
     .unwrap();

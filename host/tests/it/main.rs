@@ -35,6 +35,10 @@ mod observability;
 mod oci_registry;
 mod operator;
 mod original;
+mod postgres;
+#[path = "../support/postgres.rs"]
+#[expect(dead_code, reason = "each program of tests needs its part of it")]
+mod postgres_server;
 mod process;
 mod processes;
 mod refunds;

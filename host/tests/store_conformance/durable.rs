@@ -36,7 +36,7 @@ async fn what_was_answered_is_there_without_a_clean_end() {
 #[tokio::test]
 async fn a_second_open_is_refused_and_names_the_file() {
     let mut env = TestEnv::sqlite();
-    let again = open(&Database { place: Place::File(env.path()), readers: 1, keys: vec![] }).unwrap_err();
+    let again = open(&Database { place: Place::File(env.path()), readers: 1, keys: vec![], kinds: vec![] }).unwrap_err();
     assert!(matches!(again, OpenError::InUse { .. }), "{again:?}");
     let text = again.to_string();
     assert!(text.contains(&*env.path().to_string_lossy()) && text.contains("in use by another process"), "{text}");
@@ -47,7 +47,7 @@ async fn a_second_open_is_refused_and_names_the_file() {
 #[test]
 fn a_lock_of_another_process_is_respected() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Database { place: Place::File(folder.path().join("a.db")), readers: 1, keys: vec![] };
+    let settings = Database { place: Place::File(folder.path().join("a.db")), readers: 1, keys: vec![], kinds: vec![] };
     let lock = folder.path().join("a.db.lock");
     // flock(1) takes the lock, says so, and holds it until its input ends.
     let mut holder = Command::new("flock")
@@ -71,7 +71,7 @@ fn a_file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     std::fs::write(&path, "this is no database, but long enough to be taken for the header of one: ".repeat(20)).unwrap();
-    let error = open(&Database { place: Place::File(path.clone()), readers: 1, keys: vec![] }).unwrap_err().to_string();
+    let error = open(&Database { place: Place::File(path.clone()), readers: 1, keys: vec![], kinds: vec![] }).unwrap_err().to_string();
     assert!(error.contains(&*path.to_string_lossy()) && error.contains("not a database"), "{error}");
 }
 
@@ -80,7 +80,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = open(&Database { place: Place::File(file.join("a.db")), readers: 1, keys: vec![] }).unwrap_err().to_string();
+    let error = open(&Database { place: Place::File(file.join("a.db")), readers: 1, keys: vec![], kinds: vec![] }).unwrap_err().to_string();
     assert!(error.contains(&*file.to_string_lossy()), "{error}");
 }
 
@@ -211,7 +211,7 @@ async fn a_backup_is_equal_and_never_replaces_a_file() {
     env.store.operations.backup(&target).await.unwrap();
     let again = env.store.operations.backup(&target).await;
     assert!(matches!(&again, Err(StoreError::Unavailable(text)) if text.contains("copy.db")), "{again:?}");
-    let restored = open(&Database { place: Place::File(target), readers: 1, keys: vec![] }).unwrap();
+    let restored = open(&Database { place: Place::File(target), readers: 1, keys: vec![], kinds: vec![] }).unwrap();
     let all = Listing { kind: "products".into(), limit: 100, ..Listing::default() };
     assert_eq!(restored.resources.resources(&all).await.unwrap(), env.store.resources.resources(&all).await.unwrap());
 }

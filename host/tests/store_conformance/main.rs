@@ -8,6 +8,7 @@ mod audit;
 mod commits;
 mod durable;
 mod finished;
+mod group;
 mod holds;
 mod kv;
 mod ledger;

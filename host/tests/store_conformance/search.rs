@@ -208,7 +208,9 @@ pub async fn notes_are_read_newest_first_and_go_with_their_resource(env: TestEnv
 async fn older_resources_are_given_their_keys_in_small_steps() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
-    let with = |keys| open(&Database { place: Place::File(path.clone()), readers: 1, keys }, millrace::clock::Clock::system()).unwrap();
+    let with = |keys| {
+        open(&Database { place: Place::File(path.clone()), readers: 1, keys, kinds: vec![] }, millrace::clock::Clock::system()).unwrap()
+    };
     let search = Search { kind: "orders".into(), keys: vec![product_is("p-3")], limit: 1_000, ..Search::default() };
     let expected = (0..900).map(order).filter(|order| fits(order, &search)).count();
 
@@ -255,7 +257,7 @@ fn many() -> i64 {
 async fn a_page_of_a_hundred_thousand_is_found_at_once() {
     const GOAL: Duration = Duration::from_millis(20);
     let folder = tempfile::tempdir().unwrap();
-    let settings = Database { place: Place::File(folder.path().join("a.db")), readers: 2, keys: keys() };
+    let settings = Database { place: Place::File(folder.path().join("a.db")), readers: 2, keys: keys(), kinds: vec![] };
     let store = open(&settings, millrace::clock::Clock::system()).unwrap();
     let begin = Instant::now();
     for first in (0..many()).step_by(1_000) {

@@ -1,4 +1,4 @@
-//! What only a store on a server can promise: whoever has it is one process, and a lost connection loses nothing and says nothing wrong.
+//! What only a store on a server can promise: a lost connection loses nothing and says nothing wrong.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use millrace::clock::Clock;
 use millrace::store::{Commit, Conflict, Database, Dsn, Listing, OpenError, Store, StoreError, open};
 
 use crate::postgres_server::{Disk, Server};
-use crate::test_env::{PATIENCE, TestEnv, all_at_once, create, deed, event, on_server, product, server};
+use crate::test_env::{PATIENCE, TestEnv, all_at_once, create, deed, event, name, on_server, product, server};
 
 fn on(dsn: &Dsn) -> Database {
     on_server(dsn)
@@ -19,37 +19,6 @@ fn refused(dsn: &Dsn) -> String {
         Err(OpenError::Server(error)) => error.to_string(),
         other => panic!("a refusal was expected, not {other:?}"),
     }
-}
-
-/// Name of the database of a DSN.
-fn name(dsn: &Dsn) -> String {
-    dsn.to_string().rsplit('/').next().unwrap().to_owned()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_process_is_refused_while_the_first_lives() {
-    let mut env = TestEnv::postgres();
-    let text = refused(&env.dsn());
-    assert!(text.contains(&name(&env.dsn())) && text.contains("in use by another process"), "{text}");
-    env.store.resources.commit(create(product("1"))).await.expect("the first goes on");
-    env.reopen().await;
-    env.store.resources.commit(create(product("2"))).await.expect("it was closed, so it can be opened");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_was_replaced_writes_nothing_any_more() {
-    let env = TestEnv::postgres();
-    env.store.resources.commit(create(product("1"))).await.unwrap();
-    // What a start does that finds no sign of life of the process before it.
-    server().ask(&name(&env.dsn()), "UPDATE owners SET ended_at = now() WHERE ended_at IS NULL");
-    let next = open(&on(&env.dsn()), Clock::system()).unwrap();
-    assert_eq!(next.instances.epoch(), env.store.instances.epoch() + 1);
-    let late = env.store.resources.commit(create(product("2"))).await;
-    assert!(matches!(&late, Err(StoreError::Fatal(reason)) if reason.contains("taken the database over")), "{late:?}");
-    let reason = tokio::time::timeout(PATIENCE, env.store.operations.failed()).await.expect("the process hears of it");
-    assert!(reason.contains("another process"), "{reason}");
-    assert_eq!(next.resources.resource("products", "2").await.unwrap(), None);
-    assert!(next.resources.resource("products", "1").await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -132,11 +132,16 @@ pub fn file(folder: &TempDir) -> PathBuf {
 }
 
 pub fn settings(folder: &TempDir) -> Database {
-    Database { place: Place::File(file(folder)), readers: 2, keys: keys() }
+    Database { place: Place::File(file(folder)), readers: 2, keys: keys(), kinds: vec![] }
 }
 
 pub fn on_server(dsn: &Dsn) -> Database {
-    Database { place: Place::Server(dsn.clone()), readers: 2, keys: keys() }
+    Database { place: Place::Server(dsn.clone()), readers: 2, keys: keys(), kinds: vec![] }
+}
+
+/// Name of the database of a DSN.
+pub fn name(dsn: &Dsn) -> String {
+    dsn.to_string().rsplit('/').next().unwrap().to_owned()
 }
 
 /// Claims up to `limit` runs of any line.

@@ -1,6 +1,6 @@
 //! How many instances each workflow has, unfinished and by state, kept in memory so that asking costs nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -17,6 +17,8 @@ struct Counts {
     unfinished: Arc<AtomicI64>,
     /// The states of the definitions that were current in the life of this process, and no others.
     states: HashMap<String, Arc<AtomicI64>>,
+    /// Those of them that are final.
+    finals: HashSet<String>,
 }
 
 /// An instance that is counted and not written yet. It is no longer counted when this is dropped, unless it was kept.
@@ -77,6 +79,21 @@ impl Active {
         self.workflows.store(Arc::new(workflows));
     }
 
+    /// Counts what the store has, by workflow and state, where others write it too. What begins or ends while it is asked is counted the next time.
+    pub(super) fn count_anew(&self, found: &[(String, String, u64)]) {
+        let workflows = self.workflows.load();
+        for (workflow, counts) in workflows.iter() {
+            let of = |state: Option<&str>| {
+                let those = found.iter().filter(|(name, at, _)| name == workflow && state.is_none_or(|state| state == at));
+                those.map(|(_, _, count)| i64::try_from(*count).unwrap_or(i64::MAX)).fold(0, i64::saturating_add)
+            };
+            counts.unfinished.store(of(None), Ordering::Relaxed);
+            for (state, count) in counts.states.iter().filter(|(state, _)| !counts.finals.contains(*state)) {
+                count.store(of(Some(state)), Ordering::Relaxed);
+            }
+        }
+    }
+
     /// One more, unless there are `most` already. It is counted before it is written, so that many at once cannot become too many.
     #[must_use]
     pub fn begin<'a>(&'a self, workflow: &'a str, most: Option<u64>) -> Option<Place<'a>> {
@@ -115,8 +132,11 @@ impl Active {
 
 fn count(workflows: &mut HashMap<String, Counts>, definition: &Definition) {
     let counts = workflows.entry(definition.name.clone()).or_default();
-    for state in definition.states.keys() {
-        counts.states.entry(state.clone()).or_default();
+    for (name, state) in &definition.states {
+        counts.states.entry(name.clone()).or_default();
+        if state.is_final {
+            counts.finals.insert(name.clone());
+        }
     }
 }
 

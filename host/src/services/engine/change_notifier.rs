@@ -40,6 +40,11 @@ impl ChangeNotifier {
             sender.send_modify(|count| *count += 1);
         }
     }
+
+    /// Wakes all watchers: nobody knows here what has changed.
+    pub(super) fn all_may_have_changed(&self) {
+        self.watched.lock().values().for_each(|sender| sender.send_modify(|count| *count += 1));
+    }
 }
 
 impl Watcher {

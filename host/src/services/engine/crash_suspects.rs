@@ -4,10 +4,10 @@
 //! page cache, and a lost disk is not the component's fault. At start the keys found are the suspects. This is what
 //! lets a run be claimed in the commit that creates it: a claim alone proves nothing about a crash.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,6 +18,8 @@ const SLOT_BYTES: usize = 256;
 const MAX_KEY_BYTES: usize = SLOT_BYTES - 2;
 /// Bytes that are read: more slots than a process ever takes.
 const MAX_FILE_BYTES: u64 = 4 << 20;
+/// Processes over one database that may keep their files in one folder.
+const MAX_FILES: u32 = 64;
 
 /// The slots of a process.
 #[derive(Clone)]
@@ -60,22 +62,36 @@ pub struct Slot {
 
 impl CrashSuspects {
     /// Opens the file and answers the keys that a process before this one left in it. What cannot be one is left out; a file that cannot be
-    /// read or written is told and done without.
+    /// read or written is told and done without. A process that lives has its file locked: another one beside it takes the next, with a number
+    /// after its name, and all of them that are nobody's are read.
     #[must_use]
     pub fn open(path: &Path) -> (Self, Vec<String>) {
-        let left = left_in(path).unwrap_or_else(|error| {
-            tracing::warn!(path = %path.display(), %error, "the in-flight file cannot be read: a run that killed the process before this one is not known");
-            Vec::new()
-        });
-        let opened = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
-        let file = opened.inspect_err(|error| {
-            tracing::warn!(
-                path = %path.display(),
-                %error,
-                "the in-flight file cannot be written: should a run kill this process, nobody will know which; remove what is there and start again"
-            );
-        });
-        (Self { shared: Arc::new(Shared { file: file.ok(), free: Mutex::default(), failing: AtomicBool::new(false) }) }, left)
+        let (mut file, mut left) = (None, Vec::new());
+        for number in 1..=MAX_FILES {
+            let path = numbered(path, number);
+            // Those that were made are numbered without a gap: the first that is not there is the last that can be this process's.
+            let is_there = path.exists();
+            if !is_there && file.is_some() {
+                break;
+            }
+            match taken(&path) {
+                Ok(Some((opened, keys))) => {
+                    left.extend(keys);
+                    file.get_or_insert(opened);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(
+                        path = %path.display(),
+                        %error,
+                        "the in-flight file cannot be read and written: what killed the process before this one is not known, nor will be what kills \
+                         this one; remove what is there and start again"
+                    );
+                    break;
+                }
+            }
+        }
+        (Self { shared: Arc::new(Shared { file, free: Mutex::default(), failing: AtomicBool::new(false) }) }, left)
     }
 
     /// Notes that the run `key` enters its component.
@@ -104,15 +120,27 @@ impl Drop for Slot {
     }
 }
 
-fn left_in(path: &Path) -> io::Result<Vec<String>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+/// The name of the file of one of several processes; that of the first has no number.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    if number > 1 {
+        name.push(format!(".{number}"));
+    }
+    name.into()
+}
+
+/// The file, locked and empty, and the keys that were in it; nothing if a process that lives has it.
+fn taken(path: &Path) -> io::Result<Option<(File, Vec<String>)>> {
+    let file = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes.chunks_exact(SLOT_BYTES).filter_map(key_in).collect())
+    (&file).take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    file.set_len(0)?;
+    Ok(Some((file, bytes.chunks_exact(SLOT_BYTES).filter_map(key_in).collect())))
 }
 
 fn key_in(slot: &[u8]) -> Option<String> {
@@ -137,13 +165,33 @@ mod tests {
         let running = log.enter("b:step:1");
         drop(ended);
         let reused = log.enter("c:step:2");
-        std::mem::forget(running);
-        std::mem::forget(reused);
-        let (_, mut left) = CrashSuspects::open(&path);
+        let died = killed(log, [running, reused]);
+        let (next, mut left) = CrashSuspects::open(&path);
         left.sort();
         assert_eq!(left, ["b:step:1", "c:step:2"]);
+        drop((next, died));
         let (_, left) = CrashSuspects::open(&path);
         assert!(left.is_empty(), "suspects are reported once");
+    }
+
+    /// Ends a process as a kill does: its lock goes, and what it has written stays.
+    fn killed<const N: usize>(log: CrashSuspects, slots: [Slot; N]) -> [Slot; N] {
+        log.shared.file.as_ref().unwrap().unlock().unwrap();
+        slots
+    }
+
+    #[test]
+    fn processes_in_one_folder_have_a_file_each_and_whoever_starts_reads_what_is_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in-flight");
+        let (first, _) = CrashSuspects::open(&path);
+        let (second, left) = CrashSuspects::open(&path);
+        assert!(left.is_empty());
+        let (of_first, of_second) = (first.enter("a:step:1"), second.enter("b:step:1"));
+        let died = killed(second, [of_second]);
+        let (third, left) = CrashSuspects::open(&path);
+        assert_eq!(left, ["b:step:1"], "the first one lives, and what it is at is no suspect");
+        drop((of_first, died, third));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::workflows::Workflows;
 use crate::clock::Clock;
 use crate::runtime::Runtime;
 use crate::shutdown::Stop;
-use crate::store::Instances;
+use crate::store::{Group, Instances};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -28,6 +28,8 @@ use crate::telemetry::Metrics;
 pub struct Dependencies {
     /// Instances and their runs.
     pub store: Arc<dyn Instances>,
+    /// The other processes that have the database.
+    pub group: Arc<dyn Group>,
     /// The sandbox.
     pub runtime: Arc<Runtime>,
     /// The machines.

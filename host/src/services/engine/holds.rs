@@ -20,6 +20,10 @@ pub struct Holds {
     known: RwLock<Known>,
     /// As many as there are of both, so that nobody looks where there are none.
     count: AtomicUsize,
+    /// Grows with every change that this process begins or makes: what the store said before is not the last word then.
+    changes: AtomicUsize,
+    /// Changes that are known here and not in the store yet.
+    begun: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -64,6 +68,15 @@ pub enum Waits {
     TooMany,
 }
 
+/// See [`Holds::begin`].
+struct Begun<'a>(&'a AtomicUsize);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Holds {
     /// Those that `store` has.
     ///
@@ -80,6 +93,35 @@ impl Holds {
             names.into_iter().for_each(|name| known.judge(name));
         });
         Ok(holds)
+    }
+
+    /// Learns what other processes have changed in `store`. What this process changes meanwhile stands, and the others' is learned the next time.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) async fn learn(&self, store: &dyn Instances) -> Result<(), StoreError> {
+        let before = self.changes.load(Ordering::Acquire);
+        if self.begun.load(Ordering::Acquire) > 0 {
+            return Ok(());
+        }
+        let fresh = Self::open(store).await?;
+        let mut fresh = fresh.known.into_inner();
+        let mut known = self.known.write();
+        if self.begun.load(Ordering::Acquire) > 0 || self.changes.load(Ordering::Acquire) != before {
+            return Ok(());
+        }
+        fresh.put_off = std::mem::take(&mut known.put_off);
+        fresh.put_off.retain(|name, _| fresh.waiting.contains_key(name));
+        fresh.due.retain(|name| !fresh.put_off.contains_key(name));
+        *known = fresh;
+        self.count.store(known.held.len() + known.waiting.len(), Ordering::Release);
+        Ok(())
+    }
+
+    /// A change that is known before it is written, until this is dropped.
+    fn begin(&self) -> Begun<'_> {
+        self.begun.fetch_add(1, Ordering::AcqRel);
+        Begun(&self.begun)
     }
 
     /// Whether an instance is held.
@@ -146,6 +188,7 @@ impl Holds {
     /// The store did not do it.
     pub async fn hold(&self, store: &dyn Instances, (kind, id): (&str, &str), hold: Hold, audit: AuditEntry) -> Result<bool, StoreError> {
         let was_held = self.has(kind, id);
+        let _begun = self.begin();
         // Known before it is written: no run is claimed in between.
         self.note(kind, id, true);
         let held = store.hold(kind, id, hold, Some(audit)).await;
@@ -160,6 +203,7 @@ impl Holds {
     /// # Errors
     /// The store did not do it.
     pub async fn let_go(&self, store: &dyn Instances, (kind, id): (&str, &str), audit: AuditEntry) -> Result<bool, StoreError> {
+        let _begun = self.begin();
         let was_held = store.let_go(kind, id, Some(audit)).await?;
         self.note(kind, id, false);
         Ok(was_held)
@@ -182,6 +226,7 @@ impl Holds {
         if waiting >= MAX_WAITING {
             return Ok(Waits::TooMany);
         }
+        let _begun = self.begin();
         // Known before it is written: nothing that comes later overtakes it.
         self.change(|known| {
             *known.waiting.entry(name.clone()).or_default() += 1;
@@ -230,6 +275,7 @@ impl Holds {
 
     fn change(&self, change: impl FnOnce(&mut Known)) {
         let mut known = self.known.write();
+        self.changes.fetch_add(1, Ordering::AcqRel);
         change(&mut known);
         self.count.store(known.held.len() + known.waiting.len(), Ordering::Release);
     }

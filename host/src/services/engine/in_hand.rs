@@ -12,10 +12,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::store::{Line, StepRun};
+use crate::store::{Line, RunStatus, StepRun};
 
 /// First attempts at one component that are in hand at once; what is beyond waits in the store.
 const MAX_FIRST: usize = 1_024;
+
+/// Runs that are known, in hand or waiting.
+const MAX_KNOWN: usize = 1 << 16;
 
 /// The runs in hand. Clones share them.
 #[derive(Clone)]
@@ -45,8 +48,8 @@ struct State {
 enum Known {
     /// It is in hand.
     Held { id: u64, stage: Stage, waits: bool },
-    /// It waits in the store since it was at this stage.
-    Waits(Stage),
+    /// It waits in the store since it was at this stage, and had this fence: with another one somebody else has had it since.
+    Waits(Stage, u64),
 }
 
 /// How far a run has come.
@@ -80,6 +83,7 @@ struct Holding {
     key: String,
     line: Line,
     id: u64,
+    fence: u64,
 }
 
 impl InHand {
@@ -100,19 +104,20 @@ impl InHand {
             state.behind.insert(line);
             return None;
         }
-        Some(self.hold(&mut state, run, line, Stage::Untouched))
+        // It is claimed in the commit that adds it.
+        Some(self.hold(&mut state, run, line, (Stage::Untouched, 1)))
     }
 
     /// Takes a run that was claimed from the store, whether or not there is room.
     pub fn take_claimed(&self, run: &StepRun) -> Held {
         let mut state = self.shared.state.lock();
         let stage = match state.known.get(&run.key) {
-            Some(Known::Waits(stage)) => *stage,
+            Some(Known::Waits(stage, fence)) if run.fence == fence + 1 => *stage,
             // The fence grows with every claim: at the first one nobody can have attempted it.
             _ if run.fence == 1 => Stage::Untouched,
             _ => Stage::Tried,
         };
-        self.hold(&mut state, run, run.line(), stage)
+        self.hold(&mut state, run, run.line(), (stage, run.fence))
     }
 
     /// Takes a run away from whoever has it in hand, or from the store where it waits, as long as no attempt at it was ever made. Who had
@@ -130,9 +135,11 @@ impl InHand {
     /// It is inside a component, or it may not.
     pub fn take_over(&self, run: &StepRun, may: impl Fn(Stage) -> bool) -> Result<(Held, Stage), Busy> {
         let mut state = self.shared.state.lock();
+        // One that is not claimed yet is about to be.
+        let fence = if run.status == RunStatus::Running { run.fence } else { run.fence + 1 };
         match state.stage(run) {
             Stage::Inside => Err(Busy::Inside),
-            stage if may(stage) => Ok((self.hold(&mut state, run, run.line(), stage), stage)),
+            stage if may(stage) => Ok((self.hold(&mut state, run, run.line(), (stage, fence)), stage)),
             _ => Err(Busy::Tried),
         }
     }
@@ -160,12 +167,16 @@ impl InHand {
         }
     }
 
-    fn hold(&self, state: &mut State, run: &StepRun, line: Line, stage: Stage) -> Held {
+    fn hold(&self, state: &mut State, run: &StepRun, line: Line, (stage, fence): (Stage, u64)) -> Held {
+        if state.known.len() > MAX_KNOWN {
+            // Those that other processes have claimed since are known here for nothing.
+            state.known.retain(|_, known| matches!(known, Known::Held { .. }));
+        }
         state.next_id += 1;
         let id = state.next_id;
         state.known.insert(run.key.clone(), Known::Held { id, stage, waits: false });
         *state.counted(&line) += 1;
-        Held(Arc::new(Holding { shared: Arc::clone(&self.shared), key: run.key.clone(), line, id }))
+        Held(Arc::new(Holding { shared: Arc::clone(&self.shared), key: run.key.clone(), line, id, fence }))
     }
 }
 
@@ -202,11 +213,11 @@ impl Drop for Holding {
         if let Entry::Occupied(mut known) = state.known.entry(std::mem::take(&mut self.key)) {
             match *known.get() {
                 Known::Held { id, stage: stage @ (Stage::Untouched | Stage::Answered), waits: true } if id == self.id => {
-                    known.insert(Known::Waits(stage));
+                    known.insert(Known::Waits(stage, self.fence));
                 }
                 Known::Held { id, .. } if id == self.id => drop(known.remove()),
                 // Somebody else has it by now.
-                Known::Held { .. } | Known::Waits(_) => {}
+                Known::Held { .. } | Known::Waits(..) => {}
             }
         }
         let most = self.shared.most(self.line.again);
@@ -230,9 +241,10 @@ impl Shared {
 impl State {
     fn stage(&self, run: &StepRun) -> Stage {
         match self.known.get(&run.key) {
-            Some(Known::Held { stage, .. } | Known::Waits(stage)) => *stage,
-            None if run.fence == 0 => Stage::Untouched,
-            None => Stage::Tried,
+            Some(Known::Held { stage, .. }) => *stage,
+            Some(Known::Waits(stage, fence)) if run.fence == *fence => *stage,
+            _ if run.fence == 0 => Stage::Untouched,
+            _ => Stage::Tried,
         }
     }
 
@@ -248,7 +260,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{RunStatus, StartedBy};
+    use crate::store::StartedBy;
     use millrace_workflow::RunKind;
 
     fn run(id: &str, attempt: u32, fence: u64) -> StepRun {

@@ -36,12 +36,21 @@ impl PerOwner {
         let mut limits = HashMap::new();
         for handler in handlers {
             let Some(plan::PerOwner { max_instances, states }) = &handler.per_owner else { continue };
-            let listed: Vec<String> = states.iter().cloned().collect();
-            let found = store.unfinished_by_owner(&handler.kind, &listed).await?;
-            let counts = found.into_iter().map(|(owner, count)| (owner, i64::try_from(count).unwrap_or(i64::MAX))).collect();
-            limits.insert(handler.kind.clone(), Limit { most: *max_instances, states: states.clone(), counts: Mutex::new(counts) });
+            limits.insert(handler.kind.clone(), Limit { most: *max_instances, states: states.clone(), counts: Mutex::default() });
         }
-        Ok(Self { limits })
+        let counted = Self { limits };
+        counted.count_anew(store).await?;
+        Ok(counted)
+    }
+
+    /// Counts what the store has. Where others write it too, what begins or ends meanwhile is counted the next time.
+    pub(super) async fn count_anew(&self, store: &dyn Instances) -> Result<(), StoreError> {
+        for (kind, limit) in &self.limits {
+            let listed: Vec<String> = limit.states.iter().cloned().collect();
+            let found = store.unfinished_by_owner(kind, &listed).await?;
+            *limit.counts.lock() = found.into_iter().map(|(owner, count)| (owner, i64::try_from(count).unwrap_or(i64::MAX))).collect();
+        }
+        Ok(())
     }
 
     /// One more of `owner`; nothing to keep where there is no limit. It is counted before it is written, so that many at once cannot become too many.

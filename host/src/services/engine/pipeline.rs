@@ -36,7 +36,7 @@ use super::workflows::{LookupError, Pinned, Workflows};
 use crate::clock::Clock;
 use crate::runtime::{Report, Runtime};
 use crate::shutdown::Stop;
-use crate::store::{Conflict, Instances, Line, Resource, RunStatus, Settled, StepRun, StoreError, WaitingEvent};
+use crate::store::{Conflict, Group, Instances, Line, Resource, RunStatus, Settled, StepRun, StoreError, WaitingEvent};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -61,6 +61,7 @@ pub struct Pipeline {
 
 struct Inner {
     store: Arc<dyn Instances>,
+    group: Arc<dyn Group>,
     runtime: Arc<Runtime>,
     workflows: Arc<Workflows>,
     events: Arc<Events>,
@@ -114,7 +115,7 @@ impl Pipeline {
     /// A pipeline that holds nothing yet.
     #[must_use]
     pub fn new(dependencies: &Dependencies) -> Self {
-        let Dependencies { store, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
+        let Dependencies { store, group, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
         let Dependencies { breakers, dead_ends, canaries, recordings, credentials, crash_suspects, .. } = dependencies.clone();
         let (waker, outbox_grew) = (RunWaker::new(Arc::clone(&store), tasks.clone()), Arc::<Notify>::default());
         let hand = InHand::new(runtime.most_again(), waker.schedule_changed());
@@ -164,6 +165,7 @@ impl Pipeline {
                 clock: clock.clone(),
             },
             store,
+            group,
             runtime,
             workflows,
             events,
@@ -384,10 +386,28 @@ impl Pipeline {
     fn carry(self, run: StepRun, resource: Arc<Resource>, held: Held) -> BoxFuture<'static, ()> {
         let span = span_of(&run, &resource);
         let work = async move {
-            self.shielded(&run, self.carry_out(&run, resource, &held)).await;
+            self.shielded(&run, async {
+                tokio::select! {
+                    biased;
+                    () = self.carry_out(&run, resource, &held) => {}
+                    () = self.taken_for_dead() => {
+                        tracing::warn!(run = run.key, instance = run.resource_id, "a run is stopped: another process may have taken it over");
+                    }
+                }
+            })
+            .await;
             drop(held);
         };
         Box::pin(span.around(work))
+    }
+
+    /// Waits until other processes may take this one for dead. What it is at is stopped then; if none does, it is found later as lost.
+    async fn taken_for_dead(&self) {
+        match self.inner.group.lease() {
+            // An error means that the store is gone, and nothing is written any more.
+            Some(mut lease) => drop(lease.wait_for(|is_sure| !is_sure).await),
+            None => std::future::pending().await,
+        }
     }
 
     /// Executes what a run needs. A panic is a fault of the host: the run loses one attempt and is attempted again.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::waker::RunWaker;
 use crate::shutdown::Stop;
-use crate::store::{Instances, StoreError};
+use crate::store::{Group, Instances, StepRun, StoreError, TakenOver};
 
 /// Processes that may die in one run before it is quarantined.
 const PARK_AFTER: u32 = 3;
@@ -17,15 +17,27 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// # Errors
 /// The store did not do it.
 pub async fn recover(store: &dyn Instances, suspects: &[String]) -> Result<(), StoreError> {
-    for run in store.recover_runs(suspects, PARK_AFTER).await? {
-        tracing::error!(
-            run = run.key,
-            component = run.component,
-            crashes = run.crashes,
-            "a run is quarantined: the process died in it again and again; a new version of the component sets it free, or `millrace quarantined release`"
-        );
-    }
+    store.recover_runs(suspects, PARK_AFTER).await?.iter().for_each(tell_parked);
     Ok(())
+}
+
+/// Takes over from other processes that are gone; answers how many runs are ready again. What killed them is told by their own next start.
+///
+/// # Errors
+/// The store did not do it.
+pub(super) async fn take_over(group: &dyn Group) -> Result<u64, StoreError> {
+    let TakenOver { runs, parked } = group.take_over(PARK_AFTER).await?;
+    parked.iter().for_each(tell_parked);
+    Ok(runs)
+}
+
+fn tell_parked(run: &StepRun) {
+    tracing::error!(
+        run = run.key,
+        component = run.component,
+        crashes = run.crashes,
+        "a run is quarantined: the process died in it again and again; a new version of the component sets it free, or `millrace quarantined release`"
+    );
 }
 
 /// Does it as soon as the store can write, unless `stop` is requested first.

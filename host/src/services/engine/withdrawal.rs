@@ -113,6 +113,9 @@ impl Withdrawals {
         if waiting.run.kind == RunKind::Undo {
             return Err(WithdrawError::Tried(step()));
         }
+        if self.is_elsewhere(&waiting.run) {
+            return Err(WithdrawError::Inside(step()));
+        }
         let held = match self.hand.take_back(&waiting.run) {
             Ok(held) if is_first_attempt(&waiting.run) => held,
             Ok(_) | Err(Busy::Tried) => return Err(WithdrawError::Tried(step())),
@@ -143,6 +146,9 @@ impl Withdrawals {
         // It is being found out what was done; or nobody is to touch it but an operator.
         if run.kind == RunKind::Undo || run.status == RunStatus::Quarantined {
             return Err(WithdrawError::Tried(step.clone()));
+        }
+        if self.is_elsewhere(run) {
+            return Err(WithdrawError::Inside(step.clone()));
         }
         let asks = self.undo.can_ask(run);
         let may = |stage| match stage {
@@ -177,7 +183,7 @@ impl Withdrawals {
         let progress = resource.workflow.as_ref();
         let Some((step, _, visit)) = progress.and_then(|progress| awaited(machine, &progress.instance)) else { return Ok(false) };
         let run = self.run_of(resource, (step, visit)).await?;
-        Ok(run.is_some_and(|run| may_be_taken_back(&run) && self.hand.is_untouched(&run)))
+        Ok(run.is_some_and(|run| may_be_taken_back(&run) && !self.is_elsewhere(&run) && self.hand.is_untouched(&run)))
     }
 
     /// When the stay ends of an instance that waits for a step, if a deadline ends it.
@@ -185,6 +191,11 @@ impl Withdrawals {
         let progress = resource.workflow.as_ref()?;
         let pinned = self.workflows.pinned(&progress.workflow, &progress.machine).await.ok()?;
         deadline(&pinned.machine, resource).map(|timer| timer.due_at)
+    }
+
+    /// Whether another process has claimed it: nobody knows here how far it has come.
+    fn is_elsewhere(&self, run: &StepRun) -> bool {
+        run.status == RunStatus::Running && run.owner != Some(self.store.epoch())
     }
 
     /// The instance, what `choose` makes of it, and the run whose answer it waits for; None if that is not to be seen at this moment.

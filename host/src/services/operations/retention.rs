@@ -57,6 +57,9 @@ impl Retention {
                 () = tokio::time::sleep(interval) => {}
                 () = stop.requested() => return Ok(()),
             }
+            if !self.store.keeps_house() {
+                continue;
+            }
             let forgotten = tokio::select! {
                 forgotten = self.forget() => forgotten,
                 () = stop.requested() => return Ok(()),

@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use self::state::State;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange,
-    Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
+    Figure, Group, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
     Matches, Messages, NewMove, Note, Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus,
     Reset, Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
     Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
@@ -494,6 +494,8 @@ impl Stock for Memory {
         self.read(|state| state.reserved_by(sku, limit))
     }
 }
+
+impl Group for Memory {}
 
 #[async_trait]
 impl Audit for Memory {

@@ -1,11 +1,14 @@
 //! The audit log. A trigger lets nobody change a row; its hashes tell if somebody did all the same.
 
+use async_trait::async_trait;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Error, Row as _};
 
-use super::super::{AuditChain, AuditEntry, AuditListing, AuditRow};
+use super::super::writer::Failure;
+use super::super::{Audit, AuditChain, AuditEntry, AuditListing, AuditRow, StoreError};
+use super::Postgres;
 use super::columns::{count, int, json, micros, most, time};
-use super::unit::{Writing, sql};
+use super::unit::{UnitError, Writing, sql};
 
 macro_rules! row {
     ($rest:literal) => {
@@ -91,4 +94,47 @@ fn audit_row(row: &PgRow) -> Result<AuditRow, Error> {
         address: row.try_get(11)?,
     };
     Ok(AuditRow { seq: count(row, 0)?, entry, prev_hash: row.try_get(12)?, hash: row.try_get(13)? })
+}
+
+#[async_trait]
+impl Audit for Postgres {
+    async fn note(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.writer
+            .write(move |writing| {
+                let entries = entries.clone();
+                Box::pin(async move { Ok(append(writing, entries).await?) })
+            })
+            .await
+    }
+
+    async fn audited(&self, listing: &AuditListing) -> Result<Vec<AuditRow>, StoreError> {
+        list(&mut *self.reader().await?, listing).await.map_err(|error| Failure::from(&error).to_error())
+    }
+
+    async fn audited_after(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        after(&mut *self.reader().await?, seq, limit).await.map_err(|error| Failure::from(&error).to_error())
+    }
+}
+
+/// Whether anything was done.
+pub(super) trait Done {
+    fn is_done(&self) -> bool;
+}
+
+impl Done for bool {
+    fn is_done(&self) -> bool {
+        *self
+    }
+}
+
+impl Done for u64 {
+    fn is_done(&self) -> bool {
+        *self > 0
+    }
+}
+
+/// Writes an entry for the audit log, if anything was done; answers what was.
+pub(super) async fn noted<T: Done>(done: T, writing: &mut Writing, entry: Option<AuditEntry>) -> Result<T, UnitError> {
+    append(writing, entry.filter(|_| done.is_done())).await?;
+    Ok(done)
 }

@@ -65,6 +65,9 @@ pub(super) fn write<'a>(prepared: &'a Prepared, writing: &'a mut Writing) -> Box
             Some((guard, resource)) => Some(write_resource(prepared, writing, *guard, resource).await?),
             None => None,
         };
+        if let Some((_, resource)) = &prepared.commit.change {
+            writing.note_moved(&resource.kind, &resource.id);
+        }
         let mut positions = write_what_follows(prepared, writing, written).await?;
         if let (Some(written), Some((_, resource))) = (written, &prepared.commit.change) {
             write_beside(prepared, writing, written, resource).await?;

@@ -1,18 +1,22 @@
 //! The store on PostgreSQL: one connection writes in groups, a pool of them reads.
 //!
-//! One process at a time has a database, see [`owner`]: its row is what every transaction begins with, so that a process which was replaced
-//! writes nothing. Durability is the server's, with `synchronous_commit` on. Nothing is used for correctness that engines which speak the same
-//! protocol lack: no advisory locks, no `LISTEN`. Times are kept to the microsecond. What waits or has an age is kept in the steady time of
+//! Several processes may have a database at once, see [`owner`]: each has a row with which every transaction begins, so that a process which was
+//! taken for dead writes nothing. Durability is the server's, with `synchronous_commit` on. Nothing is used for correctness that engines which speak
+//! the same protocol lack: no advisory locks, and what comes by `LISTEN` is looked for anyway. Times are kept to the microsecond. What waits or has an age is kept in the steady time of
 //! [`Clock::steady`], which goes on from process to process; dates are only shown.
 
 mod audit;
 mod columns;
 mod commit;
+mod ear;
 mod figures;
+mod group;
+mod heart;
 mod holds;
 mod idempotency;
 mod keys;
 mod kv;
+mod membership;
 mod opening;
 mod outbox;
 mod owner;
@@ -24,6 +28,7 @@ mod runs;
 mod search;
 mod sought;
 mod stock;
+mod told;
 mod unit;
 mod users;
 mod waiting;
@@ -39,20 +44,23 @@ use millrace_workflow::Definition;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 
+use self::audit::noted;
+use self::ear::Ear;
+use self::membership::Membership;
 use self::unit::{UnitError, Writing};
 use self::writer::WriterHandle;
 use super::prepared::Prepared;
 use super::writer::Failure;
 use super::{
-    Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange,
-    Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
-    Matches, Messages, NewMove, Note, Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus,
-    Reset, Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
-    Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
+    AuditEntry, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange, Figure, Guard, HeldReservation,
+    HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing, Matches, Messages, NewMove, Note,
+    Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus, Reset, Resource, Resources,
+    Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError, Timer, ToldEpoch, User,
+    UserChange, Users, WaitingEvent,
 };
 use crate::clock::Clock;
 
-pub use self::opening::{Dsn, ServerError};
+pub use self::opening::{Dsn, ServerError, owners};
 
 /// Most reading connections that are opened.
 const MAX_READERS: u32 = 64;
@@ -68,6 +76,8 @@ pub struct Postgres {
     clock: Clock,
     writer: WriterHandle,
     pool: PgPool,
+    membership: Arc<Membership>,
+    ear: Ear,
 }
 
 /// Reads by a connection of the pool.
@@ -106,18 +116,18 @@ macro_rules! written {
 }
 
 impl Postgres {
-    /// Opens the database, brings its tables up to date and takes it for this process, with a new epoch. The age of rows (for `prune` and
-    /// `republish`) is told by `clock`. To be called in a runtime; it blocks until the server has answered.
+    /// Opens the database, brings its tables up to date and joins those that have it, with a new epoch and `kinds` of resources that this process
+    /// keeps. The age of rows (for `prune` and `republish`) is told by `clock`. To be called in a runtime; it blocks until the server has answered.
     ///
     /// # Errors
-    /// [`ServerError`], which names the server: not to be reached, in use by another process, not to be relied on.
-    pub fn open(dsn: &Dsn, readers: usize, keys: &[KeysOf], clock: Clock) -> Result<Self, ServerError> {
+    /// [`ServerError`], which names the server: not to be reached, in use by a process of another shop, not to be relied on.
+    pub fn open(dsn: &Dsn, readers: usize, (keys, kinds): (&[KeysOf], &[String]), clock: Clock) -> Result<Self, ServerError> {
         let options = dsn.options()?;
         let keys: Arc<[KeysOf]> = keys.into();
         let (writer, starting) = WriterHandle::new(clock.clone(), Arc::clone(&keys));
         let failed = |reason: String| ServerError { place: dsn.to_string(), reason };
         let (opened_of, opened) = std::sync::mpsc::channel();
-        let (dsn_of, clock_of) = (dsn.clone(), clock.clone());
+        let (dsn_of, clock_of, kinds) = (dsn.clone(), clock.clone(), kinds.to_vec());
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
@@ -125,9 +135,9 @@ impl Postgres {
                 Err(error) => return tracing::error!(%error, "the store's thread has no runtime"),
             };
             runtime.block_on(async move {
-                match opening::open(&dsn_of, &clock_of).await {
+                match opening::open(&dsn_of, &kinds, &clock_of).await {
                     Ok(opening::Identified { opened, identity }) => {
-                        if opened_of.send(Ok((opened.epoch, identity))).is_ok() {
+                        if opened_of.send(Ok((opened.epoch, identity, Arc::clone(&opened.membership)))).is_ok() {
                             starting.run(opened).await;
                         }
                     }
@@ -138,10 +148,11 @@ impl Postgres {
         thread.map_err(|error| {
             failed(format!("cannot start a thread for it: {error}. The threads of this user or container are limited (`ulimit -u`, pids)"))
         })?;
-        let (epoch, identity) = opened.recv().map_err(|_| failed("its thread has ended".into()))??;
+        let (epoch, identity, membership) = opened.recv().map_err(|_| failed("its thread has ended".into()))??;
         let most = u32::try_from(readers).unwrap_or(MAX_READERS).clamp(1, MAX_READERS);
+        let ear = Ear::new(options.clone());
         let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(READER_WAIT).connect_lazy_with(options);
-        Ok(Self { epoch: epoch.unsigned_abs(), identity, keys, clock, writer, pool })
+        Ok(Self { epoch: epoch.unsigned_abs(), identity, keys, clock, writer, pool, membership, ear })
     }
 
     async fn reader(&self) -> Result<PoolConnection<sqlx::Postgres>, StoreError> {
@@ -276,7 +287,7 @@ impl Instances for Postgres {
     }
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError> {
-        read!(self, |connection| runs::due_timers(connection, now, limit))
+        read!(self, |connection| runs::due_timers(connection, self.membership.share(), now, limit))
     }
 
     async fn timers(&self, kind: &str, id: &str) -> Result<Vec<Timer>, StoreError> {
@@ -284,7 +295,7 @@ impl Instances for Postgres {
     }
 
     async fn next_timer_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        read!(self, |connection| runs::next_timer_due(connection))
+        read!(self, |connection| runs::next_timer_due(connection, self.membership.share()))
     }
 
     async fn drop_timer(&self, timer: &Timer) -> Result<(), StoreError> {
@@ -357,7 +368,7 @@ impl Instances for Postgres {
 #[async_trait]
 impl Messages for Postgres {
     async fn unpublished(&self, after: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
-        read!(self, |connection| outbox::unpublished(connection, after, limit))
+        read!(self, |connection| outbox::unpublished(connection, self.membership.slots(), after, limit))
     }
 
     async fn unpublished_count(&self) -> Result<u64, StoreError> {
@@ -520,21 +531,6 @@ impl Stock for Postgres {
 }
 
 #[async_trait]
-impl Audit for Postgres {
-    async fn note(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
-        written!(self, |writing| async { Ok(audit::append(writing, entries).await?) }; entries)
-    }
-
-    async fn audited(&self, listing: &AuditListing) -> Result<Vec<AuditRow>, StoreError> {
-        read!(self, |connection| audit::list(connection, listing))
-    }
-
-    async fn audited_after(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
-        read!(self, |connection| audit::after(connection, seq, limit))
-    }
-}
-
-#[async_trait]
 impl Operations for Postgres {
     async fn put_components(&self, versions: &[(String, String)]) -> Result<(), StoreError> {
         let versions = versions.to_vec();
@@ -579,6 +575,11 @@ impl Operations for Postgres {
             return Ok(false);
         }
         written!(self, |writing| keys::give_some(writing);)
+    }
+
+    fn keeps_house(&self) -> bool {
+        // The one that came first. Where two think so for a moment nothing is lost: what is old is forgotten once.
+        self.membership.share().1 == 0
     }
 
     async fn give_back(&self) -> Result<u64, StoreError> {
@@ -652,31 +653,9 @@ impl Operations for Postgres {
 
     async fn close(&self) {
         self.pool.close().await;
+        self.ear.close().await;
         self.writer.close().await;
     }
-}
-
-/// Whether anything was done.
-trait Done {
-    fn is_done(&self) -> bool;
-}
-
-impl Done for bool {
-    fn is_done(&self) -> bool {
-        *self
-    }
-}
-
-impl Done for u64 {
-    fn is_done(&self) -> bool {
-        *self > 0
-    }
-}
-
-/// Writes an entry for the audit log, if anything was done; answers what was.
-async fn noted<T: Done>(done: T, writing: &mut Writing, entry: Option<AuditEntry>) -> Result<T, UnitError> {
-    audit::append(writing, entry.filter(|_| done.is_done())).await?;
-    Ok(done)
 }
 
 async fn write_all(writing: &mut Writing, commits: Vec<Arc<Prepared>>) -> Result<(), UnitError> {

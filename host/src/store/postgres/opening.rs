@@ -1,13 +1,16 @@
-//! How a database is opened: reached, asked whether it can be relied on, brought up to date, and taken for this process.
+//! How a database is opened: reached, asked whether it can be relied on, brought up to date, and joined by this process.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Error, Row as _};
 use uuid::Uuid;
 
-use super::owner::{self, Taken};
+use super::super::group::Owner;
+use super::membership::Membership;
+use super::owner::{self, Joined, Newcomer};
 use super::unit::sql;
 use super::writer::Opened;
 use crate::clock::Clock;
@@ -18,11 +21,13 @@ const OLDEST_SERVER: i32 = 130_000;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// In their sequence. The migrations of sqlx are not used: they take an advisory lock, which engines that replicate by themselves lack.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/postgres/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../../../migrations/postgres/0001_initial.sql"), include_str!("../../../migrations/postgres/0002_owners.sql")];
 
-/// Settings of every session: what is left behind by a process that was stopped, or whose network was cut, does not hold its locks for long.
+/// Settings of every session: what is left behind by a process that was stopped, or whose network was cut, does not hold its locks for long. All
+/// who write wait for the one that does.
 const SESSION: [(&str, &str); 6] = [
-    ("idle_in_transaction_session_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "5s"),
     ("lock_timeout", "15s"),
     ("tcp_keepalives_idle", "5"),
     ("tcp_keepalives_interval", "2"),
@@ -97,20 +102,42 @@ pub(super) struct Identified {
     pub(super) identity: String,
 }
 
-/// Opens the database for this process.
-pub(super) async fn open(dsn: &Dsn, clock: &Clock) -> Result<Identified, ServerError> {
+/// A session at the server, in time.
+async fn connect(dsn: &Dsn, options: &PgConnectOptions) -> Result<PgConnection, ServerError> {
+    let failed = |reason: String| ServerError { place: dsn.to_string(), reason };
+    match tokio::time::timeout(LIMIT, PgConnection::connect_with(options)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(failed(why_not(&error))),
+        Err(_) => {
+            Err(failed(format!("the server has not answered for {LIMIT:?}. Is it at that address, and does a firewall let it through?")))
+        }
+    }
+}
+
+/// The processes that have the database open, without joining them. To be called in a runtime.
+///
+/// # Errors
+/// The server cannot be reached, or there is no database of this program.
+pub async fn owners(dsn: &Dsn) -> Result<Vec<Owner>, ServerError> {
+    let failed = |reason: String| ServerError { place: dsn.to_string(), reason };
+    let mut connection = connect(dsn, &dsn.options()?).await?;
+    let asked = tokio::time::timeout(LIMIT, async {
+        let there = sql!("SELECT to_regclass('slots') IS NOT NULL").fetch_one(&mut connection).await?.try_get::<bool, _>(0)?;
+        if there { owner::all(&mut connection).await.map(Some) } else { Ok(None) }
+    });
+    match asked.await {
+        Ok(Ok(Some(owners))) => Ok(owners),
+        Ok(Ok(None)) => Err(failed("no process of this version has ever opened it: there are no tables".into())),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!("the server has not answered for {LIMIT:?}"))),
+    }
+}
+
+/// Opens the database for this process, which keeps resources of these kinds.
+pub(super) async fn open(dsn: &Dsn, kinds: &[String], clock: &Clock) -> Result<Identified, ServerError> {
     let options = dsn.options()?;
     let failed = |reason: String| ServerError { place: dsn.to_string(), reason };
-    let connecting = tokio::time::timeout(LIMIT, PgConnection::connect_with(&options)).await;
-    let mut connection = match connecting {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return Err(failed(why_not(&error))),
-        Err(_) => {
-            return Err(failed(format!(
-                "the server has not answered for {LIMIT:?}. Is it at that address, and does a firewall let it through?"
-            )));
-        }
-    };
+    let mut connection = connect(dsn, &options).await?;
     let checked = async {
         check_server(&mut connection).await?.map_err(failed)?;
         migrate(&mut connection).await?.map_err(failed)?;
@@ -118,21 +145,30 @@ pub(super) async fn open(dsn: &Dsn, clock: &Clock) -> Result<Identified, ServerE
     };
     checked.await.map_err(|stopped| stopped.into_error(failed))?;
     let host = hostname::get().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let taken = owner::take(&mut connection, &host, std::process::id()).await.map_err(|error| failed(error.to_string()))?;
-    match taken {
-        Taken::Ours { epoch, tail, identity } => {
+    let newcomer = Newcomer { host: &host, pid: std::process::id(), kinds };
+    let joined = owner::join(&mut connection, &newcomer).await.map_err(|error| failed(error.to_string()))?;
+    match joined {
+        Joined::As { epoch, tail, identity } => {
             clock.go_on_from(super::columns::time_of(tail.written_at).map_err(|error| failed(error.to_string()))?);
             if epoch == 1 {
                 tracing::info!(database = %dsn, "the database was empty: its tables were made");
             }
-            Ok(Identified { opened: Opened { connection, options, epoch, tail }, identity })
+            let living = owner::all(&mut connection).await.map_err(|error| failed(error.to_string()))?;
+            let slots = owner::share_slots(&mut connection, epoch, living.len()).await.map_err(|error| failed(error.to_string()))?;
+            let membership = Arc::new(Membership::new());
+            membership.place(living.len().saturating_sub(1), living.len().saturating_sub(1));
+            membership.set_slots(slots);
+            tracing::info!(owner = epoch, others = membership.others(), "the database is open for this process");
+            Ok(Identified { opened: Opened { connection, options, epoch, tail, membership }, identity })
         }
-        Taken::By(holder) => Err(failed(format!(
-            "it is in use by another process ({} of host '{}', which gave a sign of life {:.1} s ago). One process at a time has a database: \
-             stop that one, or give this one a database of its own. One that was killed is waited for, 10 s at most",
-            holder.pid,
-            holder.host,
-            holder.age.max(0.0)
+        Joined::Refused(other) => Err(failed(format!(
+            "it is in use by a process of another shop ({} of host '{}', owner {}), which keeps {} and none of {}: processes share a database with \
+             others of the same config. Give this one a database of its own, or stop that one",
+            other.pid,
+            other.host,
+            other.id,
+            other.keeps(),
+            kinds.join(", ")
         ))),
     }
 }
@@ -238,6 +274,10 @@ async fn migrate(connection: &mut PgConnection) -> Result<Result<(), String>, Er
         let insert = "INSERT INTO process (id, epoch, identity, pruned_position, pruned_inbox, steady_at, noted_date)
                       VALUES (1, 0, $1, 0, false, 0, 0)";
         sql!(insert, identity).execute(&mut *transaction).await?;
+    }
+    if (1..known).contains(&done) {
+        // They do not know of these tables, and write nothing more.
+        sqlx::raw_sql("UPDATE owners SET ended_at = clock_timestamp() WHERE ended_at IS NULL").execute(&mut *transaction).await?;
     }
     if done < known {
         let update = format!("UPDATE millrace_schema SET version = {known}");

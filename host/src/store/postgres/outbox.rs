@@ -8,10 +8,11 @@ use super::super::{DeadLetter, InboxRow, OutboxRow, Redriven};
 use super::columns::{count, int, micros, most, shared_text, time};
 use super::unit::{UnitError, Writing, sql};
 
-pub(super) async fn unpublished(connection: &mut PgConnection, after: u64, limit: usize) -> Result<Vec<OutboxRow>, Error> {
+/// Those of these slots, a bit each.
+pub(super) async fn unpublished(connection: &mut PgConnection, slots: i64, after: u64, limit: usize) -> Result<Vec<OutboxRow>, Error> {
     let select = "SELECT outbox.position, seq, topic, key, event_id, traceparent, payload FROM unpublished JOIN outbox USING (position)
-                  WHERE unpublished.position > $1 ORDER BY unpublished.position LIMIT $2";
-    sql!(select, int(after), most(limit)).fetch_all(connection).await?.iter().map(|row| event(row, 0)).collect()
+                  WHERE unpublished.position > $1 AND (($3::bigint >> slot) & 1) = 1 ORDER BY unpublished.position LIMIT $2";
+    sql!(select, int(after), most(limit), slots).fetch_all(connection).await?.iter().map(|row| event(row, 0)).collect()
 }
 
 pub(super) async fn unpublished_count(connection: &mut PgConnection) -> Result<u64, Error> {

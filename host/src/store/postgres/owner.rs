@@ -1,55 +1,117 @@
-//! Which process has the database: each has a row of its own with its sign of life, and every transaction counts itself in it. Who takes the
-//! database over ends the row of the one before; a transaction of that one which comes later changes no row, and is nothing.
+//! Which processes have the database: each has a row of its own with its sign of life, and every transaction counts itself in it. Who finds that
+//! one is dead ends its row; a transaction of that one which comes later changes no row, and is nothing.
+//!
+//! Transactions that write are one after the other, of all processes: each begins by locking the row of the database. So whatever holds of one
+//! process that writes alone holds of all of them together, and positions of the outbox have the sequence of the commits.
 
-use std::time::Duration;
-
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Error, Row as _};
 
+use super::super::group::{Owner, SLOTS};
 use super::super::writer::Tail;
+use super::columns::count;
 use super::unit::sql;
 
-/// What a process is told that another one has replaced.
-pub(super) const REPLACED: &str =
-    "another process has taken the database over, because this one gave no sign of life: nothing is written by this one any more";
+/// What a process is told whose row was ended.
+pub(super) const REPLACED: &str = "another process has taken over what this one had in the database, because this one gave no sign of life: nothing is written by this one any more";
 
 /// Age of the last sign of life, in seconds by the database's clock, from which on a process is taken for dead.
-const LEASE_SECONDS: f64 = 10.0;
-/// Wait between two looks at who has the database.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+pub(super) const LEASE_SECONDS: f64 = 10.0;
+/// The same of one whose session is gone, as that of a process that was killed: one that lives has a new session by then.
+pub(super) const GONE_SECONDS: f64 = 5.0;
 
-/// Who has the database.
+/// A process that has the database, as another one sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Holder {
+pub(super) struct Seen {
+    pub(super) id: i64,
     pub(super) host: String,
     pub(super) pid: i64,
     /// Seconds since its last sign of life.
     pub(super) age: f64,
     /// Whether the server still has its session; nothing where the server does not say which sessions it has.
     has_session: Option<bool>,
-    /// Transactions that it has committed: grows while it lives.
-    transactions: i64,
+    has_ended: bool,
+    kinds: Vec<String>,
 }
 
-impl Holder {
-    fn is_dead(&self) -> bool {
-        self.has_session == Some(false) || self.age > LEASE_SECONDS
+impl Seen {
+    /// Whether it is dead, to whom has looked for so many seconds without a break: after a time in which nobody could give a sign of life, nobody
+    /// is to be taken for dead.
+    pub(super) fn is_dead(&self, looked_for: f64) -> bool {
+        (self.age > LEASE_SECONDS && looked_for > LEASE_SECONDS)
+            || (self.has_session == Some(false) && self.age > GONE_SECONDS && looked_for > GONE_SECONDS)
+    }
+
+    /// Whether nobody has to look for longer: its session is gone, and so is the process on this machine, or its lease.
+    fn is_surely_dead(&self, host: &str, is_here: impl Fn(i64) -> bool) -> bool {
+        let is_gone = self.has_session == Some(false);
+        is_gone && (self.age > LEASE_SECONDS || (self.host == host && !is_here(self.pid)))
+    }
+
+    /// It has ended, and nobody has taken over from it.
+    pub(super) fn is_mourned(&self) -> bool {
+        self.has_ended
     }
 }
 
-/// What taking a database comes to.
-pub(super) enum Taken {
-    /// It is this process's: its epoch, where the outbox ends, and which database it is.
-    Ours { epoch: i64, tail: Tail, identity: String },
-    /// A process that lives has it.
-    By(Holder),
+/// Those that live, and those that have ended and from whom nobody has taken over. The first one that came is first.
+pub(super) async fn seen(connection: &mut PgConnection) -> Result<Vec<Seen>, Error> {
+    let select = "SELECT id, host, pid, extract(epoch FROM clock_timestamp() - heartbeat_at)::float8,
+                         CASE WHEN EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = pg_backend_pid()) THEN
+                             EXISTS (SELECT 1 FROM pg_stat_activity AS session WHERE session.pid = owners.backend_pid
+                                     AND (session.backend_start IS NULL OR session.backend_start = owners.backend_start))
+                         END, ended_at IS NOT NULL, kinds
+                  FROM owners WHERE NOT taken_over ORDER BY id";
+    let seen = |row: &PgRow| {
+        Ok(Seen {
+            id: row.try_get(0)?,
+            host: row.try_get(1)?,
+            pid: row.try_get(2)?,
+            age: row.try_get(3)?,
+            has_session: row.try_get(4)?,
+            has_ended: row.try_get(5)?,
+            kinds: row.try_get(6)?,
+        })
+    };
+    sql!(select).fetch_all(connection).await?.iter().map(seen).collect()
 }
 
-/// The beginning of a transaction of the process with this epoch: changes one row while the database is its own, and none after.
+/// What joining comes to.
+pub(super) enum Joined {
+    /// The epoch of this process, where the outbox ends, and which database it is.
+    As { epoch: i64, tail: Tail, identity: String },
+    /// Processes of another shop have it.
+    Refused(Seen),
+}
+
+/// Who wants to join.
+pub(super) struct Newcomer<'a> {
+    pub(super) host: &'a str,
+    pub(super) pid: u32,
+    pub(super) kinds: &'a [String],
+}
+
+/// The beginning of a transaction of the process with this epoch. It waits for the one before, whosever that is. Answers two rows, the second
+/// with where the outbox ends and what the time is; only the first if the process was ended.
 pub(super) fn begin(epoch: i64) -> AssertSqlSafe<String> {
     AssertSqlSafe(format!(
-        "BEGIN; UPDATE owners SET transactions = transactions + 1, heartbeat_at = clock_timestamp() WHERE id = {epoch} AND ended_at IS NULL"
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT id FROM process FOR UPDATE;
+         WITH mine AS (
+             UPDATE owners SET transactions = transactions + 1, heartbeat_at = clock_timestamp() WHERE id = {epoch} AND ended_at IS NULL RETURNING id
+         )
+         SELECT steady_at, greatest(pruned_position, coalesce((SELECT max(position) FROM outbox), 0)),
+                coalesce((SELECT written_at FROM outbox ORDER BY position DESC LIMIT 1), 0) FROM process, mine"
     ))
+}
+
+/// Where the outbox ends and what the time is, of the rows that [`begin`] answers; nothing if the process was ended.
+pub(super) fn begun(rows: &[PgRow]) -> Result<Option<Tail>, Error> {
+    rows.get(1).map(tail).transpose()
+}
+
+fn tail(row: &PgRow) -> Result<Tail, Error> {
+    let (noted_at, position, written_at): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(Tail { position, written_at: written_at.max(noted_at), noted_at })
 }
 
 /// Transactions that a process has committed, the last one for certain: whoever is still at one holds the row. `None` if there is no such
@@ -67,72 +129,114 @@ pub(super) async fn note_session(connection: &mut PgConnection, epoch: i64) -> R
     sql!(note, epoch).execute(connection).await.map(drop)
 }
 
+/// Gives a sign of life; false if the process was ended.
+pub(super) async fn renew(connection: &mut PgConnection, epoch: i64) -> Result<bool, Error> {
+    let renew = "UPDATE owners SET heartbeat_at = clock_timestamp() WHERE id = $1 AND ended_at IS NULL";
+    Ok(sql!(renew, epoch).execute(connection).await?.rows_affected() > 0)
+}
+
 /// Notes that a process has ended.
 pub(super) async fn end(connection: &mut PgConnection, epoch: i64) -> Result<(), Error> {
     sql!("UPDATE owners SET ended_at = clock_timestamp() WHERE id = $1 AND ended_at IS NULL", epoch).execute(connection).await.map(drop)
 }
 
-/// Takes the database for this process. One that was killed is waited for: its session ends at once, or its sign of life gets old. One that
-/// gives another sign of life meanwhile keeps it.
-pub(super) async fn take(connection: &mut PgConnection, host: &str, pid: u32) -> Result<Taken, Error> {
-    let mut first_seen: Option<Holder> = None;
-    loop {
-        let holder = match attempt(connection, host, pid).await? {
-            Taken::By(holder) => holder,
-            ours @ Taken::Ours { .. } => return Ok(ours),
-        };
-        match &first_seen {
-            Some(seen) if holder.transactions != seen.transactions => return Ok(Taken::By(holder)),
-            Some(_) => {}
-            None => {
-                tracing::info!(
-                    host = holder.host,
-                    pid = holder.pid,
-                    "another process has had the database a moment ago: waiting for its end"
-                );
-                first_seen = Some(holder);
-            }
+/// Ends one that is dead, unless it has given a sign of life since it was `seen`, or is just writing: its row is locked then.
+pub(super) async fn end_dead(connection: &mut PgConnection, seen: &Seen) -> Result<bool, Error> {
+    let end = "UPDATE owners SET ended_at = clock_timestamp() WHERE id IN (
+                   SELECT id FROM owners WHERE id = $1 AND ended_at IS NULL AND heartbeat_at < clock_timestamp() - $2 * interval '1 second'
+                   FOR UPDATE SKIP LOCKED
+               )";
+    let ended = sql!(end, seen.id, seen.age.min(GONE_SECONDS)).execute(connection).await?.rows_affected() > 0;
+    if ended {
+        tracing::warn!(
+            owner = seen.id,
+            host = seen.host,
+            pid = seen.pid,
+            seconds = seen.age,
+            "a process that had the database gives no sign of life: it is taken for dead"
+        );
+    }
+    Ok(ended)
+}
+
+/// Has this process join those that have the database. Those that are surely dead are ended first.
+pub(super) async fn join(connection: &mut PgConnection, newcomer: &Newcomer<'_>) -> Result<Joined, Error> {
+    let Newcomer { host, pid, kinds } = newcomer;
+    // One that has had this very number on this machine is not this process.
+    let is_here = |other: i64| other != i64::from(*pid) && std::path::Path::new(&format!("/proc/{other}")).exists();
+    let mut transaction = connection.begin().await?;
+    sql!("SELECT id FROM process FOR UPDATE").execute(&mut *transaction).await?;
+    let process = "SELECT steady_at, greatest(pruned_position, coalesce((SELECT max(position) FROM outbox), 0)),
+                          coalesce((SELECT written_at FROM outbox ORDER BY position DESC LIMIT 1), 0), epoch, identity
+                   FROM process";
+    let process = sql!(process).fetch_one(&mut *transaction).await?;
+    for other in seen(&mut transaction).await?.into_iter().filter(|other| !other.has_ended) {
+        if other.is_surely_dead(host, is_here) {
+            tracing::info!(owner = other.id, host = other.host, pid = other.pid, "a process that had the database is gone");
+            end(&mut transaction, other.id).await?;
+        } else if !kinds.is_empty() && !other.kinds.is_empty() && !other.kinds.iter().any(|kind| kinds.contains(kind)) {
+            transaction.rollback().await?;
+            return Ok(Joined::Refused(other));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let epoch = process.try_get::<i64, _>(3)? + 1;
+    let insert = "INSERT INTO owners (id, host, pid, backend_pid, backend_start, started_at, heartbeat_at, transactions, kinds)
+                  VALUES ($1, $2, $3, pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
+                          clock_timestamp(), clock_timestamp(), 0, $4)";
+    sql!(insert, epoch, host, i64::from(*pid), kinds).execute(&mut *transaction).await?;
+    // Of those before some are kept, for who wants to know what happened.
+    sql!("DELETE FROM owners WHERE id < $1 - 1000 AND taken_over", epoch).execute(&mut *transaction).await?;
+    sql!("UPDATE process SET epoch = $1", epoch).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(Joined::As { epoch, tail: tail(&process)?, identity: process.try_get(4)? })
+}
+
+impl Seen {
+    /// What it keeps, in words.
+    pub(super) fn keeps(&self) -> String {
+        self.kinds.join(", ")
     }
 }
 
-async fn attempt(connection: &mut PgConnection, host: &str, pid: u32) -> Result<Taken, Error> {
-    let mut transaction = connection.begin().await?;
-    let process = "SELECT epoch, identity, steady_at, greatest(pruned_position, coalesce((SELECT max(position) FROM outbox), 0)),
-                          greatest(steady_at, coalesce((SELECT written_at FROM outbox ORDER BY position DESC LIMIT 1), 0))
-                   FROM process FOR UPDATE";
-    let process = sql!(process).fetch_one(&mut *transaction).await?;
-    let holder = "SELECT host, pid, extract(epoch FROM clock_timestamp() - heartbeat_at)::float8,
-                         CASE WHEN EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = pg_backend_pid()) THEN
-                             EXISTS (SELECT 1 FROM pg_stat_activity AS session WHERE session.pid = owners.backend_pid
-                                     AND (session.backend_start IS NULL OR session.backend_start = owners.backend_start))
-                         END, transactions
-                  FROM owners WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1";
-    if let Some(row) = sql!(holder).fetch_optional(&mut *transaction).await? {
-        let holder = Holder {
-            host: row.try_get(0)?,
-            pid: row.try_get(1)?,
-            age: row.try_get(2)?,
-            has_session: row.try_get(3)?,
-            transactions: row.try_get(4)?,
-        };
-        if !holder.is_dead() {
-            transaction.rollback().await?;
-            return Ok(Taken::By(holder));
-        }
-        tracing::info!(host = holder.host, pid = holder.pid, "the process that had the database is gone");
+/// Gives this process its share of the slots, of so many processes: what it has beyond is let go of, and what is nobody's is taken. Answers those
+/// that it has.
+pub(super) async fn share_slots(connection: &mut PgConnection, epoch: i64, processes: usize) -> Result<Vec<i16>, Error> {
+    let share = i64::from(SLOTS.div_ceil(u32::try_from(processes.max(1)).unwrap_or(SLOTS)));
+    let select = "SELECT slot FROM slots WHERE owner = $1 ORDER BY slot";
+    let mine = sql!(select, epoch).fetch_all(&mut *connection).await?;
+    let has = i64::try_from(mine.len()).unwrap_or(0);
+    if has > share {
+        let release = "UPDATE slots SET owner = NULL WHERE slot IN (SELECT slot FROM slots WHERE owner = $1 ORDER BY slot DESC LIMIT $2)";
+        sql!(release, epoch, has - share).execute(&mut *connection).await?;
+    } else if has < share {
+        let take = "UPDATE slots SET owner = $1 WHERE slot IN (
+                        SELECT slot FROM slots WHERE owner IS NULL OR owner NOT IN (SELECT id FROM owners WHERE ended_at IS NULL)
+                        ORDER BY slot LIMIT $2 FOR UPDATE SKIP LOCKED
+                    )";
+        sql!(take, epoch, share - has).execute(&mut *connection).await?;
+    } else {
+        return mine.iter().map(|row| row.try_get(0)).collect();
     }
-    let epoch = process.try_get::<i64, _>(0)? + 1;
-    sql!("UPDATE owners SET ended_at = clock_timestamp() WHERE ended_at IS NULL").execute(&mut *transaction).await?;
-    let insert = "INSERT INTO owners (id, host, pid, backend_pid, backend_start, started_at, heartbeat_at, transactions)
-                  VALUES ($1, $2, $3, pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
-                          clock_timestamp(), clock_timestamp(), 0)";
-    sql!(insert, epoch, host, i64::from(pid)).execute(&mut *transaction).await?;
-    // Of those before some are kept, for who wants to know what happened.
-    sql!("DELETE FROM owners WHERE id < $1 - 1000", epoch).execute(&mut *transaction).await?;
-    sql!("UPDATE process SET epoch = $1", epoch).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    let tail = Tail { noted_at: process.try_get(2)?, position: process.try_get(3)?, written_at: process.try_get(4)? };
-    Ok(Taken::Ours { epoch, tail, identity: process.try_get(1)? })
+    sql!(select, epoch).fetch_all(connection).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// The processes that have the database open.
+pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<Owner>, Error> {
+    let select = "SELECT id, host, pid, (extract(epoch FROM started_at) * 1000000)::bigint,
+                         extract(epoch FROM clock_timestamp() - heartbeat_at)::float8,
+                         (SELECT count(*) FROM step_runs WHERE status <> 'done' AND status = 'running' AND step_runs.owner = owners.id),
+                         (SELECT count(*) FROM slots WHERE slots.owner = owners.id)
+                  FROM owners WHERE ended_at IS NULL ORDER BY id";
+    let owner = |row: &PgRow| {
+        Ok(Owner {
+            id: count(row, 0)?,
+            host: row.try_get(1)?,
+            pid: count(row, 2)?,
+            started_at: super::columns::time(row, 3)?,
+            heartbeat_age: row.try_get::<f64, _>(4)?.max(0.0),
+            runs: count(row, 5)?,
+            slots: count(row, 6)?,
+        })
+    };
+    sql!(select).fetch_all(connection).await?.iter().map(owner).collect()
 }

@@ -1,13 +1,11 @@
 //! Runs and timers: claiming what is due, taking over from a process that is gone, setting aside.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Error, Row as _};
 
-use super::super::{Line, RunStatus, StepRun, Timer};
-use super::columns::{count, int, micros, most, optional_shared_text, run_kind, run_status, run_status_text, small, time, time_of};
+use super::super::{Line, RunStatus, StepRun, TakenOver, Timer};
+use super::columns::{count, int, micros, most, optional_shared_text, run_kind, run_status, small, time};
 use super::unit::{UnitError, Writing, sql};
 use crate::crash_point;
 use crate::faults::planted;
@@ -143,40 +141,42 @@ pub(super) async fn of_resource(connection: &mut PgConnection, kind: &str, id: &
     rows.iter().map(|row| Ok(run_row(row)?.1)).collect()
 }
 
+/// What a start does: what was inside a component when its process died counts a crash, wherever it is by now; what processes that are gone had
+/// is taken over; and what was set aside for want of something gets another chance.
 pub(super) async fn recover(writing: &mut Writing, crashed: &[String], park_after: u32) -> Result<Vec<StepRun>, UnitError> {
     if planted("no-requeue-at-boot") {
         return Ok(Vec::new());
     }
-    let crashed: HashSet<&str> = crashed.iter().map(String::as_str).collect();
     let now = writing.tail.written_at;
-    let select = concat!("SELECT ", columns!(), " FROM step_runs WHERE status <> 'done' AND status = 'running' AND owner < $1 FOR UPDATE");
-    let abandoned = sql!(select, writing.epoch).fetch_all(&mut writing.connection).await?;
-    let (mut sequences, mut statuses, mut deaths, mut dues) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut parked = Vec::new();
-    for (sequence, mut run) in abandoned.iter().map(run_row).collect::<Result<Vec<_>, _>>()? {
-        run.crashes = run.crashes.saturating_add(u32::from(crashed.contains(run.key.as_str())));
-        run.status = if run.crashes >= park_after { RunStatus::Quarantined } else { RunStatus::Ready };
-        run.owner = None;
-        // A clock that was set back must not make it wait.
-        let due_at = micros(run.due_at).min(now);
-        run.due_at = time_of(due_at)?;
-        sequences.push(sequence);
-        statuses.push(run_status_text(run.status));
-        deaths.push(i64::from(run.crashes));
-        dues.push(due_at);
-        if run.status == RunStatus::Quarantined {
-            parked.push((sequence, run));
-        }
-    }
-    let update = "UPDATE step_runs SET status = new.status, crashes = new.crashes, due_at = new.due_at, owner = NULL
-                  FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS new (sequence, status, crashes, due_at)
-                  WHERE step_runs.sequence = new.sequence";
-    writing.run(sql!(update, sequences, statuses, deaths, dues)).await?;
+    let died = "UPDATE step_runs SET crashes = crashes + 1
+                WHERE status <> 'done' AND status IN ('running', 'ready') AND key = ANY ($1::text[]) AND owner IS DISTINCT FROM $2";
+    writing.run(sql!(died, crashed, writing.epoch)).await?;
+    let taken = take_over(writing, park_after).await?;
+    let mut parked = taken.parked;
+    // Another process may have taken it over before this one said that a process had died in it.
+    let again = concat!(
+        "UPDATE step_runs SET status = 'parked' WHERE status <> 'done' AND status = 'ready' AND key = ANY ($1::text[]) AND crashes >= $2 RETURNING ",
+        columns!()
+    );
+    parked.extend(in_sequence(&writing.change(sql!(again, crashed, i64::from(park_after))).await?)?);
     let stranded = "UPDATE step_runs SET status = 'ready', due_at = least(due_at, $1) WHERE status <> 'done' AND status = 'stranded'";
     writing.run(sql!(stranded, now)).await?;
     crash_point!("in-recovery");
-    parked.sort_by_key(|(sequence, run)| (run.due_at, *sequence));
-    Ok(parked.into_iter().map(|(_, run)| run).collect())
+    Ok(parked)
+}
+
+/// Makes the runs ready of processes that have ended, or parks them. One that ends meanwhile has written nothing since.
+pub(super) async fn take_over(writing: &mut Writing, park_after: u32) -> Result<TakenOver, UnitError> {
+    // A clock that was set back must not make them wait.
+    let take = concat!(
+        "UPDATE step_runs SET status = CASE WHEN crashes >= $1 THEN 'parked' ELSE 'ready' END, owner = NULL, due_at = least(due_at, $2)
+         WHERE status <> 'done' AND status = 'running' AND owner NOT IN (SELECT id FROM owners WHERE ended_at IS NULL) RETURNING ",
+        columns!()
+    );
+    let taken = in_sequence(&writing.change(sql!(take, i64::from(park_after), writing.tail.written_at)).await?)?;
+    writing.run(sql!("UPDATE owners SET taken_over = true WHERE NOT taken_over AND ended_at IS NOT NULL")).await?;
+    let (parked, ready): (Vec<StepRun>, Vec<StepRun>) = taken.into_iter().partition(|run| run.status == RunStatus::Quarantined);
+    Ok(TakenOver { runs: ready.len() as u64, parked })
 }
 
 /// Makes the runs of a component ready that were set aside.
@@ -207,13 +207,20 @@ pub(super) async fn wake(writing: &mut Writing, component: &str) -> Result<u64, 
     Ok(writing.run(sql!(update, component, writing.tail.written_at)).await?)
 }
 
-pub(super) async fn due_timers(connection: &mut PgConnection, now: Timestamp, limit: usize) -> Result<Vec<Timer>, Error> {
+/// Those of this process's share: of so many processes, its place. Where two do not agree on that for a moment both look at a timer, and the version
+/// of its resource says who fires it.
+pub(super) async fn due_timers(
+    connection: &mut PgConnection,
+    (processes, place): (i64, i64),
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Timer>, Error> {
     let select = concat!(
-        "SELECT kind, id, transition, timers.version, due_at FROM timers JOIN resources ON pk = resource WHERE due_at <= $1 AND ",
+        "SELECT kind, id, transition, timers.version, due_at FROM timers JOIN resources ON pk = resource WHERE due_at <= $1 AND resource % $3 = $4 AND ",
         timer_is_free!(),
         " ORDER BY due_at, resource, transition LIMIT $2"
     );
-    sql!(select, micros(now), most(limit)).fetch_all(connection).await?.iter().map(timer_row).collect()
+    sql!(select, micros(now), most(limit), processes, place).fetch_all(connection).await?.iter().map(timer_row).collect()
 }
 
 pub(super) async fn timers_of(connection: &mut PgConnection, kind: &str, id: &str) -> Result<Vec<Timer>, Error> {
@@ -232,9 +239,9 @@ fn timer_row(row: &PgRow) -> Result<Timer, Error> {
     })
 }
 
-pub(super) async fn next_timer_due(connection: &mut PgConnection) -> Result<Option<Timestamp>, Error> {
-    let select = concat!("SELECT due_at FROM timers WHERE ", timer_is_free!(), " ORDER BY due_at LIMIT 1");
-    sql!(select).fetch_optional(connection).await?.map(|row| time(&row, 0)).transpose()
+pub(super) async fn next_timer_due(connection: &mut PgConnection, (processes, place): (i64, i64)) -> Result<Option<Timestamp>, Error> {
+    let select = concat!("SELECT due_at FROM timers WHERE resource % $1 = $2 AND ", timer_is_free!(), " ORDER BY due_at LIMIT 1");
+    sql!(select, processes, place).fetch_optional(connection).await?.map(|row| time(&row, 0)).transpose()
 }
 
 /// Removes the timer unless it was replaced by one of a later version.

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::super::writer::{Failure, Tail, outcome};
 use super::super::{KeysOf, StoreError};
+use super::membership::Membership;
 
 /// A statement with its values, prepared once for each connection.
 macro_rules! sql {
@@ -79,9 +80,19 @@ pub(super) struct Writing {
     pub(super) specs: Arc<[KeysOf]>,
     /// Whether the unit has changed anything.
     pub(super) is_changed: bool,
+    /// What the transaction has moved, by kind and id, where there are others to be told.
+    pub(super) moved: Vec<(String, String)>,
+    pub(super) membership: Arc<Membership>,
 }
 
 impl Writing {
+    /// Notes that a resource has moved, for the other processes.
+    pub(super) fn note_moved(&mut self, kind: &str, id: &str) {
+        if self.membership.others() > 0 {
+            self.moved.push((kind.to_owned(), id.to_owned()));
+        }
+    }
+
     /// What the resources of a kind are found by; nothing if that is their id alone.
     pub(super) fn spec(&self, kind: &str) -> Option<KeysOf> {
         self.specs.iter().find(|spec| spec.kind == kind).cloned()

@@ -1,6 +1,6 @@
 //! The task that writes: it collects what waits, sends it as one transaction, and answers each caller after the commit.
 //!
-//! It has a thread and a runtime of its own, so that it gets on whatever the process is busy with. A connection that is lost is made anew. What
+//! It has a thread and a runtime of its own, with the [`Heart`] beside it, so that it gets on whatever the process is busy with. A connection that is lost is made anew. What
 //! was asked for and not sent to be committed by then is answered as not written; where the answer to a commit was lost, the database is
 //! asked whether it has happened, for as long as that takes.
 
@@ -16,7 +16,9 @@ use super::super::writer::{
     CAREFUL_GROUPS, Counters, Failure, GROUP_UNITS, Life, NOTE_EVERY, QUEUE_UNITS, QUEUE_WAIT, Tail, Undoing, WriterState,
 };
 use super::super::{KeysOf, StoreError};
-use super::columns::micros;
+use super::columns::{micros, time_of};
+use super::heart::Heart;
+use super::membership::Membership;
 use super::owner;
 use super::unit::{About, Call, Unit, UnitError, Verdict, Writing, sql};
 use crate::clock::Clock;
@@ -36,6 +38,7 @@ pub(super) struct Opened {
     pub(super) options: PgConnectOptions,
     pub(super) epoch: i64,
     pub(super) tail: Tail,
+    pub(super) membership: Arc<Membership>,
 }
 
 enum Message {
@@ -123,10 +126,19 @@ impl Starting {
     /// Writes until it is closed or cannot go on.
     pub(super) async fn run(self, opened: Opened) {
         let Self { mut inbox, life, counters, clock, specs } = self;
-        let Opened { connection, options, epoch, tail } = opened;
-        let writing = Writing { connection, epoch, date: 0, tail, specs, is_changed: false };
+        let Opened { connection, options, epoch, tail, membership } = opened;
+        let heart = Heart::new(options.clone(), epoch, Arc::clone(&membership));
+        let writing = Writing { connection, epoch, date: 0, tail, specs, is_changed: false, moved: Vec::new(), membership };
         let writer = Writer { writing, is_connected: true, options, transactions: 0, careful: 0, clock, counters };
-        life.send_replace(writer.run(&mut inbox).await);
+        let beating = async {
+            heart.beat().await;
+            std::future::pending().await
+        };
+        let ended = tokio::select! {
+            ended = writer.run(&mut inbox) => ended,
+            ended = beating => ended,
+        };
+        life.send_replace(ended);
     }
 }
 
@@ -237,9 +249,12 @@ impl Writer {
         }
         self.careful = self.careful.saturating_sub(1);
         loop {
+            let begun = Instant::now();
             match self.attempt(group, undoing).await {
                 Ok(()) => {
                     self.transactions += 1;
+                    // It was a sign of life, too.
+                    self.writing.membership.renew(begun);
                     return Ok(());
                 }
                 Err(Broken::Alone) => {
@@ -300,17 +315,21 @@ impl Writer {
     async fn run_units(&mut self, group: &mut Group, undoing: Undoing) -> Result<(), Broken> {
         let broken = |error: sqlx::Error| Broken::All(Failure::from(&error), super::unit::about(&error));
         let writing = &mut self.writing;
-        let begun = sqlx::raw_sql(owner::begin(writing.epoch)).execute(&mut writing.connection).await.map_err(broken)?;
-        if begun.rows_affected() == 0 {
+        let begun = sqlx::raw_sql(owner::begin(writing.epoch)).fetch_all(&mut writing.connection).await.map_err(broken)?;
+        let Some(tail) = owner::begun(&begun).map_err(broken)? else {
             return Err(Broken::All(Failure::Final(owner::REPLACED.into()), About::Database));
-        }
-        writing.tail.written_at = writing.tail.written_at.max(self.clock.steady().as_microsecond());
+        };
+        // Others may have written since, and their steady time may be ahead: it is one for all.
+        self.clock.go_on_from(time_of(tail.written_at).map_err(broken)?);
+        let written_at = tail.written_at.max(writing.tail.written_at).max(self.clock.steady().as_microsecond());
+        writing.tail = Tail { written_at, ..tail };
         writing.date = micros(self.clock.now());
+        writing.moved.clear();
         if writing.tail.written_at - writing.tail.noted_at >= NOTE_EVERY {
             note(writing).await.map_err(broken)?;
         }
         for unit in group {
-            let before = writing.tail;
+            let (before, moved) = (writing.tail, writing.moved.len());
             writing.is_changed = false;
             if undoing == Undoing::Unit {
                 sqlx::raw_sql("SAVEPOINT unit").execute(&mut writing.connection).await.map_err(broken)?;
@@ -327,13 +346,14 @@ impl Writer {
                         .await
                         .map_err(broken)?;
                     writing.tail = before;
+                    writing.moved.truncate(moved);
                 }
                 // It was refused before it had written anything.
                 (Verdict::Undo, Undoing::Group) if !writing.is_changed => writing.tail = before,
                 (Verdict::Undo | Verdict::Spoilt, Undoing::Group) => return Err(Broken::Alone),
             }
         }
-        Ok(())
+        super::told::tell(writing).await.map_err(broken)
     }
 
     /// Makes the connection anew if it was lost.

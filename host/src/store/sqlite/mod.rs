@@ -51,7 +51,7 @@ use self::writer::WriterHandle;
 use super::prepared::Prepared;
 use super::{
     Audit, AuditEntry, AuditListing, AuditRow, Backlog, Changed, Commit, CommitObserver, CommitStats, Committed, DeadLetter, FieldChange,
-    Figure, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
+    Figure, Group, Guard, HeldReservation, HistoryRow, Hold, IdempotencyRow, InboxRow, Instances, KeysOf, KvEntry, KvOwner, Line, Listing,
     Matches, Messages, NewMove, Note, Operations, OutboxRow, PinnedTo, PriceRow, Progress, Prunable, Redriven, Refused, ReservationStatus,
     Reset, Resource, Resources, Search, Sighted, Sought, Space, Standing, StepRun, Stock, StockLevel, StockLine, StockMove, StoreError,
     Timer, ToldEpoch, User, UserChange, Users, WaitingEvent,
@@ -490,6 +490,8 @@ impl Stock for Sqlite {
         self.readers.read(move |connection| stock::reserved_by(connection, &sku, limit)).await
     }
 }
+
+impl Group for Sqlite {}
 
 #[async_trait]
 impl Audit for Sqlite {

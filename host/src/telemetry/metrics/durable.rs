@@ -42,6 +42,9 @@ pub(super) struct Durable {
     disk_free: IntGaugeVec,
     disk_size: IntGaugeVec,
     config_info: IntGaugeVec,
+    processes: IntGauge,
+    slots: IntGauge,
+    lease: IntGauge,
 }
 
 impl Durable {
@@ -84,6 +87,12 @@ impl Durable {
             disk_free: make.gauge("disk_free_bytes", "Bytes free on the file system of the database.", &["database"])?,
             disk_size: make.gauge("disk_size_bytes", "Bytes of the file system of the database.", &["database"])?,
             config_info: make.gauge("config_info", "The program that runs.", &["version"])?,
+            processes: make.one_gauge("database_processes", "Processes that have the database open, this one among them.")?,
+            slots: make.one_gauge("database_slots", "Parts of the outbox, of 64, whose events this process publishes.")?,
+            lease: make.one_gauge(
+                "database_lease",
+                "1 while this process is sure that no other one takes it for dead; at 0 its runs are stopped.",
+            )?,
         })
     }
 }
@@ -161,6 +170,14 @@ impl Metrics {
         self.inner.durable.given_back.inc_by(bytes);
     }
 
+    /// How many processes have the database, how much of the outbox is this one's, and whether it is sure of what it has.
+    pub fn set_group(&self, processes: usize, slots: u32, lease: bool) {
+        let durable = &self.inner.durable;
+        durable.processes.set(gauge(processes as u64));
+        durable.slots.set(i64::from(slots));
+        durable.lease.set(i64::from(lease));
+    }
+
     /// Finished instances could not be written to the archive.
     pub fn archive_failed(&self) {
         self.inner.durable.archive_failures.inc();
@@ -199,6 +216,9 @@ pub(super) mod tests {
         "pruned_rows_total{kind=\"k\"} 5",
         "sqlite_given_back_bytes_total 6",
         "archive_failures_total 1",
+        "database_processes 2",
+        "database_slots 32",
+        "database_lease 1",
         "disk_free_bytes{database=\"d\"} 2",
         "disk_size_bytes{database=\"d\"} 3",
         "config_info{version=\"0.1.0\"} 1",
@@ -219,6 +239,7 @@ pub(super) mod tests {
         metrics.pruned("k", 5);
         metrics.given_back(6);
         metrics.archive_failed();
+        metrics.set_group(2, 32, true);
         metrics.set_space("d", Space { wal: 1, file: 4, free: 2, size: 3 });
     }
 }

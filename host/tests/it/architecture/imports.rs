@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("generation", &[]),
     ("audit", &["error"]),
-    ("engine", &[]),
+    ("engine", &["generation"]),
     ("console", &["audit", "engine", "error", "messaging", "operations", "resources", "users"]),
     ("messaging", &["engine", "users"]),
     ("operations", &["engine"]),

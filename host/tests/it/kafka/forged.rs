@@ -77,7 +77,7 @@ async fn what_did_not_happen_to_an_order_that_is_kept_here_is_told_to_nobody_and
     shop.topics.until_consumed().await;
     process.kill();
     let store = store::open(
-        &store::Database { place: store::Place::File(home.path().join("data/ecommerce.db")), readers: 1, keys: vec![] },
+        &store::Database { place: store::Place::File(home.path().join("data/ecommerce.db")), readers: 1, keys: vec![], kinds: vec![] },
         Clock::system(),
     )
     .unwrap();

@@ -108,7 +108,7 @@ async fn no_event_of_a_held_order_is_lost_by_a_kill() {
 
     let file = std::fs::read_dir(home.path().join("data")).unwrap().map(|entry| entry.unwrap().path());
     let file = file.into_iter().find(|path| path.extension().is_some_and(|end| end == "db")).unwrap();
-    let database = Database { place: Place::File(file.clone()), readers: 1, keys: vec![] };
+    let database = Database { place: Place::File(file.clone()), readers: 1, keys: vec![], kinds: vec![] };
     let store = open(&database, Clock::system()).unwrap();
     let hold = Hold { who: "olga".into(), reason: "fraud is looked into".into(), at: jiff::Timestamp::UNIX_EPOCH };
     assert!(store.instances.hold("orders", id, hold, None).await.unwrap());

@@ -26,7 +26,8 @@ async fn start_notifications(shop: &Shop) -> Process {
 /// States that the service has notified of, by order. Fails on one that is not done. The service must not be running.
 async fn notified(shop: &Shop, orders: &[String]) -> BTreeMap<String, Vec<String>> {
     let path = shop.home.path().join("notifications/notifications.db");
-    let store = store::open(&store::Database { place: store::Place::File(path), readers: 1, keys: vec![] }, Clock::system()).unwrap();
+    let store = store::open(&store::Database { place: store::Place::File(path), readers: 1, keys: vec![], kinds: vec![] }, Clock::system())
+        .unwrap();
     let mut notified = BTreeMap::new();
     for id in orders {
         let runs = store.instances.runs("orders", id).await.unwrap();

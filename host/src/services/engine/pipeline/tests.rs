@@ -27,6 +27,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let indexed = Indexed { store: store.clone(), by_keys: Arc::default() };
     let draws = Draws::new(indexed, Arc::clone(&workflows), Arc::clone(&events), clock.clone(), &plan.resources);
     let dependencies = Dependencies {
+        group: store.clone(),
         store,
         runtime,
         workflows,

@@ -1,0 +1,333 @@
+//! Several processes over one database on a server: what one promises, all of them together do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use millrace::clock::Clock;
+use millrace::store::{
+    Commit, Conflict, Database, Heard, IdempotencyRow, Listing, OpenError, OutboxRow, RunStatus, SLOTS, Settled, StepRun, Store,
+    StoreError, open,
+};
+
+use crate::test_env::{
+    PATIENCE, TestEnv, all_at_once, at, change, claim, create, done, event, instance, moved, name, on_server, product, run, server,
+    settling, timer, with_runs,
+};
+
+/// Two processes that know of each other and have shared what there is to be shared.
+struct Pair {
+    env: TestEnv,
+    other: Store,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let env = TestEnv::postgres();
+        let other = open(&on_server(&env.dsn()), Clock::system()).unwrap();
+        let pair = Self { env, other };
+        pair.until("both know of each other and have half of the outbox", || {
+            pair.both().iter().all(|store| store.group.others() == 1 && store.group.slots() == SLOTS / 2)
+        })
+        .await;
+        pair
+    }
+
+    fn both(&self) -> [&Store; 2] {
+        [&self.env.store, &self.other]
+    }
+
+    /// What `sql` answers in the database.
+    fn ask(&self, sql: &str) -> String {
+        server().ask(&name(&self.env.dsn()), sql)
+    }
+
+    async fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() {
+            let owners = self.env.store.group.owners().await;
+            assert!(Instant::now() < deadline, "{what}: {owners:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What a process does that finds the other one dead.
+    fn end_the_other(&self) {
+        self.ask(&format!("UPDATE owners SET ended_at = now() WHERE id = {}", self.other.instances.epoch()));
+    }
+}
+
+async fn found(pair: &Pair) -> Vec<OutboxRow> {
+    let mut all = Vec::new();
+    for store in pair.both() {
+        all.extend(store.messages.unpublished(0, usize::MAX).await.unwrap());
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_share_a_database_are_listed_and_leave() {
+    let pair = Pair::new().await;
+    let owners = pair.env.store.group.owners().await.unwrap();
+    assert_eq!(owners.iter().map(|owner| owner.id).collect::<Vec<_>>(), pair.both().map(|store| store.instances.epoch()));
+    assert!(owners.iter().all(|owner| owner.pid == u64::from(std::process::id()) && owner.slots == u64::from(SLOTS / 2)), "{owners:?}");
+    assert!(pair.env.store.operations.keeps_house() && !pair.other.operations.keeps_house(), "one is enough for that");
+    pair.env.store.operations.close().await;
+    pair.until_alone().await;
+    assert!(pair.other.operations.keeps_house(), "the other one does it now");
+}
+
+impl Pair {
+    /// Waits until the second has everything for itself.
+    async fn until_alone(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.other.group.others() > 0 || self.other.group.slots() < SLOTS {
+            assert!(Instant::now() < deadline, "{} others, {} slots", self.other.group.others(), self.other.group.slots());
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_of_another_shop_is_refused() {
+    let env = TestEnv::postgres();
+    let keeping = |kind: &str| Database { kinds: vec![kind.to_owned()], ..on_server(&env.dsn()) };
+    let orders = open(&keeping("orders"), Clock::system()).unwrap();
+    match open(&keeping("parcels"), Clock::system()) {
+        Err(OpenError::Server(error)) => {
+            let text = error.to_string();
+            assert!(text.contains("keeps orders and none of parcels") && text.contains("database of its own"), "{text}");
+        }
+        other => panic!("a refusal was expected, not {other:?}"),
+    }
+    orders.operations.try_write().await.expect("the first goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_that_claim_each_run_has_one() {
+    let pair = Pair::new().await;
+    pair.env.store.resources.commit(with_runs((0..300).map(|n| run(&format!("{n:03}"), "payment")))).await.unwrap();
+    let claiming = pair.both().map(|store| {
+        let store = store.clone();
+        async move {
+            let mut mine = Vec::new();
+            loop {
+                let claimed = claim(&store, at(10), 7).await;
+                if claimed.is_empty() {
+                    return mine;
+                }
+                assert!(claimed.iter().all(|run| run.owner == Some(store.instances.epoch()) && run.fence == 1));
+                mine.extend(claimed.into_iter().map(|run| run.key));
+            }
+        }
+    });
+    let claimed: Vec<String> = all_at_once(claiming).await.concat();
+    assert_eq!((claimed.len(), claimed.iter().collect::<BTreeSet<_>>().len()), (300, 300));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_process_had_is_taken_over_and_its_answer_counts_nothing() {
+    let pair = Pair::new().await;
+    let living = &pair.env.store;
+    living.resources.commit(with_runs([run("a", "payment")])).await.unwrap();
+    let held = claim(&pair.other, at(10), 10).await;
+    let mine = StepRun { status: RunStatus::Running, owner: Some(living.instances.epoch()), fence: 1, ..run("mine", "payment") };
+    living.resources.commit(with_runs([mine.clone()])).await.unwrap();
+    assert_eq!(living.group.take_over(3).await.unwrap().runs, 0, "it lives");
+    pair.end_the_other();
+    tokio::time::timeout(PATIENCE, living.group.bereaved()).await.expect("its end is seen");
+    let late = pair.other.resources.commit(settling(done(&held[0]))).await;
+    assert!(matches!(&late, Err(StoreError::Fatal(reason)) if reason.contains("taken over")), "{late:?}");
+    let reason = tokio::time::timeout(PATIENCE, pair.other.operations.failed()).await.expect("the process hears of it");
+    assert!(reason.contains("another process"), "{reason}");
+
+    let taken = living.group.take_over(3).await.unwrap();
+    assert_eq!((taken.runs, taken.parked), (1, vec![]));
+    let again = claim(living, at(10), 10).await;
+    let expected = StepRun { owner: Some(living.instances.epoch()), fence: held[0].fence + 1, ..held[0].clone() };
+    assert_eq!(again, [expected], "and nothing of what the living one has");
+    let stale = living.resources.commit(settling(done(&held[0]))).await;
+    assert!(matches!(stale, Err(StoreError::Conflict(Conflict::Fence { .. }))), "{stale:?}");
+    living.resources.commit(settling(done(&again[0]))).await.unwrap();
+    living.resources.commit(settling(done(&mine))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_who_gives_no_sign_of_life_is_taken_for_dead() {
+    let env = TestEnv::postgres();
+    let epoch = env.store.instances.epoch();
+    let (dead, living) = (epoch + 1, epoch + 2);
+    // Two on other machines: one that was killed, and one whose signs of life come.
+    let join = |id: u64, heartbeat: &str| {
+        format!(
+            "INSERT INTO owners (id, host, pid, backend_pid, started_at, heartbeat_at, transactions)
+             VALUES ({id}, 'elsewhere', 1, 0, now(), {heartbeat}, 0);"
+        )
+    };
+    let joined = format!("{} {} UPDATE process SET epoch = {living}", join(dead, "now()"), join(living, "now() + interval '1 hour'"));
+    server().ask(&name(&env.dsn()), &joined);
+    let of = |owner: u64, id: &str| StepRun { status: RunStatus::Running, owner: Some(owner), fence: 1, ..run(id, "payment") };
+    env.store.resources.commit(with_runs([of(dead, "a"), of(living, "b")])).await.unwrap();
+    tokio::time::timeout(PATIENCE, env.store.group.bereaved()).await.expect("the dead one is found");
+    assert_eq!(env.store.group.take_over(3).await.unwrap().runs, 1);
+    let claimed = claim(&env.store, at(10), 10).await;
+    assert_eq!(claimed.iter().map(|run| run.resource_id.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(env.store.group.others(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_counts_wherever_the_run_is_by_the_time_it_is_told() {
+    let pair = Pair::new().await;
+    let [first, other] = pair.both();
+    first.resources.commit(with_runs([run("a", "payment")])).await.unwrap();
+    let crashed = [run("a", "payment").key];
+    // It is at the other process, which lives, when the next start of the one that died in it tells.
+    let held = claim(other, at(10), 10).await;
+    assert_eq!(first.instances.recover_runs(&crashed, 3).await.unwrap(), []);
+    let again = Settled { status: RunStatus::Ready, ..done(&held[0]) };
+    other.resources.commit(settling(again)).await.unwrap();
+    assert_eq!(first.instances.recover_runs(&crashed, 3).await.unwrap(), []);
+    let parked = first.instances.recover_runs(&crashed, 3).await.unwrap();
+    assert_eq!(parked.iter().map(|run| (run.crashes, run.status)).collect::<Vec<_>>(), [(3, RunStatus::Quarantined)]);
+    assert!(claim(other, at(10), 10).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_a_key_are_one_processs_to_publish_and_those_of_one_that_has_left_are_the_others() {
+    let pair = Pair::new().await;
+    let committing = (0..40).map(|n| {
+        let stores = pair.both().map(Store::clone);
+        async move {
+            let id = format!("order-{n}");
+            let mut resource = instance(&id);
+            stores[n % 2].resources.commit(Commit { outbox: vec![event(&id, 0)], ..create(resource.clone()) }).await.unwrap();
+            for seq in 1..5_u64 {
+                resource = moved(&resource, "paying");
+                let store = &stores[(n + usize::try_from(seq).unwrap()) % 2];
+                store.resources.commit(Commit { outbox: vec![event(&id, seq)], ..change(resource.clone()) }).await.unwrap();
+            }
+        }
+    });
+    // Whoever reads sees no event before one that has a lower position: there is no gap that is filled later.
+    let (stop, database) = (Arc::new(AtomicBool::new(false)), name(&pair.env.dsn()));
+    let watching = {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            let mut looks = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let seen = server().ask(&database, "SELECT coalesce(max(position), 0) = count(*) FROM outbox");
+                assert_eq!(seen, "t");
+                looks += 1;
+            }
+            looks
+        })
+    };
+    all_at_once(committing).await;
+    stop.store(true, Ordering::Relaxed);
+    assert!(watching.join().unwrap() > 0);
+
+    let mut by_key: BTreeMap<String, (BTreeSet<usize>, Vec<u64>)> = BTreeMap::new();
+    for (index, store) in pair.both().into_iter().enumerate() {
+        for row in store.messages.unpublished(0, usize::MAX).await.unwrap() {
+            let (stores, seqs) = by_key.entry(row.key).or_default();
+            stores.insert(index);
+            seqs.push(row.seq);
+        }
+    }
+    assert_eq!(by_key.len(), 40);
+    for (key, (stores, seqs)) in &by_key {
+        assert_eq!((stores.len(), seqs.as_slice()), (1, &[0, 1, 2, 3, 4][..]), "{key}");
+    }
+    let at_both: BTreeSet<_> = by_key.values().flat_map(|(stores, _)| stores).collect();
+    assert_eq!(at_both.len(), 2, "both have something to do");
+
+    pair.env.store.operations.close().await;
+    pair.until_alone().await;
+    assert_eq!(pair.other.messages.unpublished(0, usize::MAX).await.unwrap().len(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_publishes_the_other_does_not() {
+    let pair = Pair::new().await;
+    let events = Commit { outbox: (0..50).map(|n| event(&format!("key-{n}"), 1)).collect(), ..Commit::default() };
+    pair.env.store.resources.commit(events).await.unwrap();
+    assert_eq!(found(&pair).await.len(), 50);
+    for store in pair.both() {
+        let rows = store.messages.unpublished(0, usize::MAX).await.unwrap();
+        store.messages.mark_published(&rows.iter().map(|row| row.position).collect::<Vec<_>>()).await.unwrap();
+    }
+    assert_eq!(found(&pair).await, []);
+    assert_eq!(pair.other.messages.unpublished_count().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn timers_are_shared_and_none_is_left_out() {
+    let pair = Pair::new().await;
+    for n in 0..20 {
+        let id = n.to_string();
+        let commit = Commit { timers: vec![timer(&id, "expire", 1, 5)], ..create(instance(&id)) };
+        pair.env.store.resources.commit(commit).await.unwrap();
+    }
+    let mut due = Vec::new();
+    for store in pair.both() {
+        let mine = store.instances.due_timers(at(10), 100).await.unwrap();
+        assert_eq!(mine.len(), 10);
+        assert_eq!(store.instances.next_timer_due().await.unwrap(), Some(at(5)));
+        due.extend(mine.into_iter().map(|timer| timer.resource_id));
+    }
+    assert_eq!(due.into_iter().collect::<BTreeSet<_>>().len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_in_two_processes_that_want_the_same_one_gets_it() {
+    let pair = Pair::new().await;
+    pair.env.store.resources.commit(create(product("1"))).await.unwrap();
+    let changes = (0..40).map(|n| {
+        let store = pair.both()[n % 2].clone();
+        async move { store.resources.commit(change(moved(&product("1"), &format!("state-{n}")))).await.is_ok() }
+    });
+    assert_eq!(all_at_once(changes).await.into_iter().filter(|won| *won).count(), 1);
+    let requests = (0..40).map(|n| {
+        let store = pair.both()[n % 2].clone();
+        async move {
+            let id = format!("made-{n}");
+            let row = IdempotencyRow { user: "ada".into(), key: "once".into(), request_hash: "same".into(), resource_id: id.clone() };
+            match store.resources.commit(Commit { idempotency: Some(row), ..create(product(&id)) }).await {
+                Ok(_) => id,
+                Err(StoreError::Conflict(Conflict::Idempotency(row))) => row.resource_id,
+                Err(other) => panic!("{other}"),
+            }
+        }
+    });
+    let answered: BTreeSet<String> = all_at_once(requests).await.into_iter().collect();
+    assert_eq!(answered.len(), 1, "all are answered the same");
+    let listing = Listing { kind: "products".into(), by_id: true, limit: usize::MAX, ..Listing::default() };
+    assert_eq!(pair.other.resources.resources(&listing).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_hears_what_the_other_one_moves() {
+    let pair = Pair::new().await;
+    let hearing = {
+        let group = Arc::clone(&pair.other.group);
+        tokio::spawn(async move {
+            loop {
+                match group.heard().await {
+                    Heard::Moved(moved) if moved.contains(&("orders".to_owned(), "last".to_owned())) => return,
+                    Heard::Moved(_) | Heard::Anything => {}
+                }
+            }
+        })
+    };
+    // It may not listen yet: the last one that is moved is moved again and again.
+    let mut resource = instance("last");
+    pair.env.store.resources.commit(create(resource.clone())).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !hearing.is_finished() {
+        assert!(Instant::now() < deadline, "nothing is heard");
+        resource = moved(&resource, "paying");
+        pair.env.store.resources.commit(change(resource.clone())).await.unwrap();
+    }
+    hearing.await.unwrap();
+}
