@@ -4,6 +4,7 @@
 pub mod access;
 mod accounts;
 pub mod changes;
+mod copilot;
 mod found_by;
 pub mod paths;
 pub mod peers;
@@ -19,6 +20,7 @@ use crate::runtime;
 use crate::store::Dsn;
 pub use access::{Access, Owner, Scope, SudoAbove};
 pub use accounts::{AccountOperation, AccountTopics, Auth};
+pub use copilot::Copilot;
 pub use found_by::{FieldForm, Figures, Filterable};
 pub use shop::ShopOperation;
 
@@ -228,6 +230,8 @@ pub struct Operator {
     pub readers: OperatorReaders,
     /// The pages of the console, if it has them.
     pub pages: Option<FileServer>,
+    /// The model that the copilot may ask, if there is one.
+    pub copilot: Option<Copilot>,
     /// Names that it may be asked by although they may be public.
     pub hosts: Vec<String>,
     /// Whether this process can tell who a token is of. Where it cannot, who may read may write too, if anybody may.
