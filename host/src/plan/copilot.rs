@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::Secret;
+use super::secret::Secret;
 
 /// `copilot` of an `operator.api`: a model behind an endpoint as OpenAI has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copilot {
     /// What comes before `/chat/completions`, without a slash at its end.
     pub base_url: String,
+    /// Whether that is somewhere that a proxy of the environment leads to.
+    pub is_outside: bool,
     /// Name of the model, as the endpoint knows it.
     pub model: String,
     /// Key of the endpoint; nothing where it wants none.

@@ -8,6 +8,7 @@ mod copilot;
 mod found_by;
 pub mod paths;
 pub mod peers;
+mod secret;
 mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ pub use access::{Access, Owner, Scope, SudoAbove};
 pub use accounts::{AccountOperation, AccountTopics, Auth};
 pub use copilot::Copilot;
 pub use found_by::{FieldForm, Figures, Filterable};
+pub use secret::Secret;
 pub use shop::ShopOperation;
 
 /// Header that carries what processes of one installation know each other by.
@@ -443,16 +445,6 @@ impl ResourceHandler {
     #[must_use]
     pub fn is_searched(&self) -> bool {
         !self.searchable.is_empty() || !self.filterable.is_empty()
-    }
-}
-
-/// Text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[hidden]")
     }
 }
 

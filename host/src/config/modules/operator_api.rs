@@ -142,6 +142,7 @@ impl CopilotSettings {
         let key = self.api_key.as_ref().filter(|key| !key.0.is_empty());
         (!self.base_url.is_empty()).then(|| Copilot {
             base_url: self.base_url.trim_end_matches('/').to_owned(),
+            is_outside: is_outside(&self.base_url),
             model: self.model.clone(),
             api_key: key.map(|key| Secret(key.0.clone())),
             timeout: self.timeout.map_or(COPILOT_TIMEOUT, |given| given.0).min(most),

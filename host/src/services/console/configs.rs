@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::copilot::{Outward, Spent};
 use super::keeping::Keeping;
 use super::newcomers::NewPlace;
+use super::outward::Outward;
+use super::spent::Spent;
 use crate::plan::{Plan, changes};
 use crate::services::ServiceError;
 use crate::services::operations::{Lack, Names, Stranded};

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Outward;
+use crate::services::console::outward::Outward;
 
 /// Edits of one answer, and bytes of what each writes.
 const MAX_EDITS: usize = 100;

@@ -6,9 +6,6 @@
 mod answer;
 mod model;
 mod prompt;
-mod spent;
-
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,9 +16,9 @@ use self::answer::{Answer, Rules};
 pub use self::answer::{Edit, Look};
 pub use self::model::ModelError;
 use self::model::{Model, Reply};
-pub(super) use self::spent::Spent;
 use super::actor::Actor;
 use super::configs::ConfigDesk;
+use super::outward::Outward;
 use crate::plan;
 use crate::services::ServiceError;
 use crate::services::error::FieldError;
@@ -35,22 +32,6 @@ const MAX_PROBLEMS: usize = 20;
 const MAX_PROBLEM: usize = 500;
 /// Characters of a question in the audit log.
 const MAX_AUDITED: usize = 200;
-
-/// A config as it may leave the process.
-pub struct Outward {
-    /// As values, without secrets, comments and the values of variables.
-    pub config: Value,
-    /// Whether a place is that of a secret, by its JSON pointer: of the text, or as such a setting always is.
-    pub is_secret: Box<dyn Fn(&str) -> bool + Send + Sync>,
-    /// Where the text has secrets.
-    pub secrets: Vec<String>,
-    /// Whether a text only names a variable.
-    pub is_open: fn(&str) -> bool,
-    /// Whether a text has something of what stands for what was not told.
-    pub is_blot: fn(&str) -> bool,
-    /// Words without what may not be said.
-    pub blotted: Box<dyn Fn(&str) -> String + Send + Sync>,
-}
 
 /// A question to the model.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -194,11 +175,6 @@ impl ConfigDesk {
         audit.note(vec![entry]).await?;
         Ok(())
     }
-}
-
-/// How long somebody waits who may ask again then.
-const fn soon() -> Duration {
-    Duration::from_secs(5)
 }
 
 fn told(tokens: Option<u64>) -> String {

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use crate::plan;
-use crate::proxies::is_outside;
 
 /// Bytes of an answer, at most.
 const MAX_ANSWER: usize = 1 << 20;
@@ -80,7 +79,7 @@ impl<'a> Model<'a> {
         let builder = || {
             // Where it leads elsewhere, the key does not follow.
             let builder = reqwest::Client::builder().default_headers(headers.clone()).redirect(redirect::Policy::none());
-            if is_outside(&settings.base_url) { builder } else { builder.no_proxy() }
+            if settings.is_outside { builder } else { builder.no_proxy() }
         };
         // Without certificates of authorities it is still asked over plain HTTP.
         let client = builder().build().or_else(|_| builder().tls_certs_only([]).build());

@@ -43,7 +43,7 @@ export default function Copilot() {
       onClose={close}
       panel={panel}
     >
-      <p className="copilot-by">By rules, in this browser: no model, no network.</p>
+      {!shown?.by && <p className="copilot-by">By rules, in this browser: no model, no network.</p>}
       {shown && <ProposalCard key={shown.to} offer={shown} onDone={done} />}
       <div hidden={shown !== null}>
         <Ask propose={propose} onOffer={setOffer} />

@@ -1,4 +1,4 @@
-//! How often a model is asked: at once, and by one person in an hour. And what it has proposed to whom, so that what becomes of it can be told.
+//! How often the copilot's model is asked: at once, and by one person in an hour. And what it has proposed to whom, so that what becomes of it can be told.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,19 +7,20 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
-use super::soon;
 use crate::services::ServiceError;
 
 /// Questions of all people at once.
 const AT_ONCE: usize = 4;
 /// What a budget is for.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// How long somebody waits who may ask again then.
+const SOON: Duration = Duration::from_secs(5);
 /// Proposals that are known by their ids.
 const KNOWN: usize = 256;
 
 /// What was asked of late. Everybody is asked for a place first.
 #[derive(Default)]
-pub(in crate::services::console) struct Spent {
+pub(super) struct Spent {
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -60,7 +61,7 @@ impl Spent {
             inner.asking.push(who.to_owned());
             return Ok(Place { who: who.to_owned(), inner: Arc::clone(&self.inner) });
         };
-        Err(ServiceError::TooMany { detail, retry_after: soon() })
+        Err(ServiceError::TooMany { detail, retry_after: SOON })
     }
 
     /// Counts one more question to the model.
@@ -80,7 +81,7 @@ impl Spent {
         }
         let left = times.front().map_or(HOUR, |first| HOUR - now.duration_since(*first));
         let detail = format!("the model was asked {per_hour} times for you within an hour, which is what `perHour` allows");
-        Err(ServiceError::TooMany { detail, retry_after: Duration::try_from(left).unwrap_or_else(|_| soon()) })
+        Err(ServiceError::TooMany { detail, retry_after: Duration::try_from(left).unwrap_or(SOON) })
     }
 
     /// Knows that this was proposed to somebody.
