@@ -20,6 +20,7 @@ const CONSOLE = [
   'live-drawing',
   'machine-editor',
   'copilot-panel',
+  'copilot-model',
   'machine-keys',
   'create-component',
   'container-view',

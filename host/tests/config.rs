@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+#[path = "config/courses.rs"]
+mod courses;
 #[path = "config/forms.rs"]
 mod forms;
 #[path = "config/large.rs"]

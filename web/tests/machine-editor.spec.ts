@@ -141,6 +141,43 @@ test('a problem is seen where it is, on the drawing and in the table', async ({ 
   await expect(page.getByRole('row', { name: /start_payment/ })).toHaveCount(0)
 })
 
+test('an instance is led through the machine by hand, on the drawing, as a table, and by keys', async ({
+  page,
+  store,
+}) => {
+  await openMachine(page, store)
+  await machineTool(page, 'Simulate').press('Enter')
+  const simulator = page.getByRole('region', { name: 'One instance, by hand' })
+  const here = simulator.getByRole('status')
+  const next = (name: string | RegExp) => simulator.getByRole('button', { name })
+  await expect(here).toHaveText('It is in validating; it waits for step-validate.')
+  await expect(state(page, 'validating')).toContainText('here')
+  await next('step-validate accepts to validated').press('Enter')
+  await expect(here).toHaveText('It is in paying; it waits for step-payment.')
+  await expect(next('step-payment accepts to paid')).toBeFocused()
+  await expect(state(page, 'validated')).toContainText('1×')
+  await expect(page.locator('.way-open')).not.toHaveCount(0)
+  await expectNoViolationsInBoth(page)
+  await next(/^step-payment fails for now/).press('Enter')
+  await expect(next('step-payment fails for now tried again: attempt 3 of 3')).toBeVisible()
+  await next(/^step-payment refuses/).press('Enter')
+  // The timer is not waited for.
+  await next(/^10s pass \(1 of 3\)/).press('Enter')
+  await expect(here).toHaveText('It is in paying; it waits for step-payment.')
+  await expect(simulator.getByRole('listitem').last()).toContainText('step-payment is started, for time 2')
+  await next('Step back').press('Enter')
+  await expect(here).toHaveText('It is in payment_failed.')
+  await next(/^the deadline passes/).press('Enter')
+  await expect(here).toHaveText('It is in cancelled, the end.')
+  await expect(simulator).toContainText('It goes nowhere from here.')
+  await machineTool(page, 'Table').press('Enter')
+  await expect(page.getByRole('table')).toContainText('the simulated one is here')
+  await expectNoViolationsInBoth(page)
+  await expect(page.locator('.tab-dirty')).toHaveCount(0)
+  await machineTool(page, 'Simulate').press('Enter')
+  await expect(simulator).toHaveCount(0)
+})
+
 test.describe('in the dark', () => {
   test.use({ colorScheme: 'dark' })
   test('a machine can be read', async ({ page, store }) => {

@@ -343,3 +343,19 @@ test.describe('on a phone', () => {
     await expectNoViolations(page)
   })
 })
+
+test('the toolbar is one line on a screen of 1440 pixels, also with many problems to count', async ({
+  page,
+  store,
+}) => {
+  await page.setViewportSize({ width: 1440, height: 900 })
+  await openAlone(page, store)
+  const wrong = readFileSync(file('monolith'), 'utf8').replaceAll('handler: orders-api', 'handler: nobody')
+  const own = { name: 'wrong.yaml', mimeType: 'application/yaml', buffer: Buffer.from(wrong) }
+  await page.getByLabel('Workflow file').setInputFiles(own)
+  await expect(page.locator('.tool-count')).toHaveText(/^\d\d$/)
+  const tools = page.getByRole('toolbar', { name: 'Workflow' }).getByRole('button')
+  const tops = await tools.evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().top)))
+  expect(new Set(tops).size, `${tops}`).toBe(1)
+  await page.screenshot({ path: process.env.SHOT ?? 'test-results/toolbar.png' })
+})

@@ -14,7 +14,7 @@ use super::live::Switch;
 use crate::config::{self, Environment};
 use crate::durable;
 use crate::plan::Plan;
-use crate::services::console::{Changed, Configs, Judged, TakeOver, Written, digest};
+use crate::services::console::{Changed, Configs, Judged, Outward, TakeOver, Written, digest};
 
 /// The file that the process was started from.
 pub(super) struct ConfigFile {
@@ -105,6 +105,20 @@ impl Configs for ConfigFile {
     fn restored(&self, text: &str) -> Result<String, Vec<serde_json::Value>> {
         let restored = config::blotted::restored(text, &self.text().unwrap_or_default());
         restored.map_err(|problems| problems.iter().map(|problem| serde_json::json!(problem)).collect())
+    }
+
+    fn outward(&self, text: &str) -> Result<Outward, String> {
+        let current = self.text().unwrap_or_default();
+        let told = config::outward::Outward::of(text, &current, &self.environment)?;
+        let (config, secrets) = (told.config.clone(), told.secrets.iter().cloned().collect());
+        Ok(Outward {
+            config,
+            secrets,
+            is_secret: Box::new(config::outward::is_secret_place),
+            is_open: config::outward::is_open,
+            is_blot: config::outward::is_blot,
+            blotted: Box::new(move |words| told.blotted(words)),
+        })
     }
 
     fn shown(&self, text: &str) -> String {

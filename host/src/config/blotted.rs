@@ -9,9 +9,11 @@ use super::report::{Code, Position, Problem, Severity};
 use super::written::{Written, scalars};
 
 /// What is shown in the place of a secret.
-const HIDDEN: &str = "[hidden]";
+pub(super) const HIDDEN: &str = "[hidden]";
 /// Settings that are secret.
 const SETTINGS: [&str; 3] = ["secret", "token", "password"];
+/// The key of the copilot's model, which is one more of them where it stands beside the modules.
+const API_KEY: &str = "apikey";
 /// Where a component's secrets are by their names, each with its value and where it goes.
 const NAMED: [&str; 2] = ["capabilities", "secrets"];
 /// Keys whose plain values are shown though nobody knows where in the config they are.
@@ -163,7 +165,7 @@ fn is_blot(one: &Written) -> bool {
 }
 
 /// Whether a value is a secret that is written here: what only names a variable tells nothing.
-fn hides(one: &Written) -> bool {
+pub(super) fn hides(one: &Written) -> bool {
     let hides = |pointer: &str| is_secret(pointer) || is_server(pointer, &one.text);
     !one.text.is_empty() && !names_a_variable(&one.text) && one.places.iter().any(|place| hides(&place.pointer))
 }
@@ -174,7 +176,7 @@ pub(super) fn is_server(pointer: &str, value: &str) -> bool {
 }
 
 /// `${NAME}`, or `${NAME:-}`, and nothing else.
-fn names_a_variable(text: &str) -> bool {
+pub(super) fn names_a_variable(text: &str) -> bool {
     let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).map(|name| name.strip_suffix(":-").unwrap_or(name));
     name.is_some_and(|name| {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -194,15 +196,18 @@ pub(super) fn is_secret(pointer: &str) -> bool {
         // Where a secret goes is shown beside the modules as it is in them.
         let is_service = |at: usize| steps.get(at + 2).is_some_and(|step| step == "services");
         let hides = |(at, step): (usize, &String)| {
-            SETTINGS.iter().any(|word| step.ends_with(word)) || step.ends_with("headers") || (step.ends_with("secrets") && !is_service(at))
+            SETTINGS.iter().any(|word| step.ends_with(word))
+                || step == API_KEY
+                || step.ends_with("headers")
+                || (step.ends_with("secrets") && !is_service(at))
         };
         return steps.iter().enumerate().any(hides);
     }
     let steps: Vec<&str> = steps.collect();
     let is_setting = |pair: &[&str]| matches!(pair[0], "config" | "stock") && SETTINGS.contains(&pair[1]);
-    let of_registry = |three: &[&str]| three == ["config", "registry", "password"];
+    let of_part = |three: &[&str]| matches!(three, ["config", "registry", "password"] | ["config", "copilot", "apiKey"]);
     let named = |four: &[&str]| four[..2] == NAMED && four[3] == "value";
-    let has = steps.windows(2).any(is_setting) || steps.windows(3).any(of_registry) || steps.windows(4).any(named);
+    let has = steps.windows(2).any(is_setting) || steps.windows(3).any(of_part) || steps.windows(4).any(named);
     has || steps.iter().skip_while(|step| **step != "capabilities").any(|step| *step == "headers")
 }
 
@@ -271,6 +276,9 @@ mod tests {
         secrets:
           bank: {value: "of the bank", services: [x]}
           services: {value: "of one called so", services: [x]}
+  - name: o
+    type: operator.api
+    config: {server: s, copilot: {baseUrl: 'https://x/v1', model: m, apiKey: "key of the model"}}
   - name: m
     type: metrics
     config:
@@ -293,7 +301,16 @@ mod tests {
     #[test]
     fn what_is_shown_has_no_secret_and_comes_back_as_it_was() {
         let shown = shown(CONFIG);
-        for secret in ["of this process", "key-of", "of the registry", "of the bank", "of one called so", "first line", "second line"] {
+        for secret in [
+            "of this process",
+            "key-of",
+            "of the registry",
+            "of the bank",
+            "of one called so",
+            "key of the model",
+            "first line",
+            "second line",
+        ] {
             assert!(!shown.contains(secret) && !starred(CONFIG).contains(secret), "{shown}");
         }
         for open in ["username: ada, password: \"[hidden]\"}", "bank: {value: \"[hidden]\", services: [x]}"] {
@@ -323,7 +340,7 @@ mod tests {
         let shown = shown(CONFIG);
         assert_eq!(lines(&shown.replace("name: a\n", "name: c\n"), CONFIG), [8]);
         assert_eq!(lines(&shown.replace("type: auth.jwt", "type: metrics"), CONFIG), [5]);
-        assert_eq!(lines(&format!("{shown}x-notes: \"[hidden]\"\n"), CONFIG), [28]);
+        assert_eq!(lines(&format!("{shown}x-notes: \"[hidden]\"\n"), CONFIG), [31]);
         let twice = CONFIG.replace("name: b\n", "name: a\n");
         assert_eq!(lines(&super::shown(&twice), &twice), [8, 11]);
         let problem = restored("modules: [{name: z, type: auth.jwt, config: {secret: '[hidden]'}}]", CONFIG).unwrap_err().remove(0);

@@ -22,6 +22,7 @@ pub mod insertion;
 pub mod leaf;
 mod module_type;
 pub mod modules;
+pub mod outward;
 pub mod report;
 mod resolve;
 mod schema;

@@ -4,9 +4,11 @@
 pub mod access;
 mod accounts;
 pub mod changes;
+mod copilot;
 mod found_by;
 pub mod paths;
 pub mod peers;
+mod secret;
 mod shop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +21,9 @@ use crate::runtime;
 use crate::store::Dsn;
 pub use access::{Access, Owner, Scope, SudoAbove};
 pub use accounts::{AccountOperation, AccountTopics, Auth};
+pub use copilot::Copilot;
 pub use found_by::{FieldForm, Figures, Filterable};
+pub use secret::Secret;
 pub use shop::ShopOperation;
 
 /// Header that carries what processes of one installation know each other by.
@@ -228,6 +232,8 @@ pub struct Operator {
     pub readers: OperatorReaders,
     /// The pages of the console, if it has them.
     pub pages: Option<FileServer>,
+    /// The model that the copilot may ask, if there is one.
+    pub copilot: Option<Copilot>,
     /// Names that it may be asked by although they may be public.
     pub hosts: Vec<String>,
     /// Whether this process can tell who a token is of. Where it cannot, who may read may write too, if anybody may.
@@ -439,16 +445,6 @@ impl ResourceHandler {
     #[must_use]
     pub fn is_searched(&self) -> bool {
         !self.searchable.is_empty() || !self.filterable.is_empty()
-    }
-}
-
-/// Text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[hidden]")
     }
 }
 

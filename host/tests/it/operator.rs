@@ -4,6 +4,7 @@ mod bulk;
 mod canary;
 mod components;
 mod config;
+mod copilot;
 mod held_events;
 mod pages;
 mod processes;

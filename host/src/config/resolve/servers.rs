@@ -28,6 +28,7 @@ pub(super) fn assign(context: &Context<'_>, servers: Vec<(usize, Server)>, plan:
         } else if Some(index) == of_operator
             && let Some((at, settings)) = context.first::<OperatorApi>()
         {
+            settings.check_copilot(at, &server, findings);
             plan.operator = Some(settings.listening(at, server, context));
         }
     }

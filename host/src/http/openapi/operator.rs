@@ -86,6 +86,11 @@ fn described(operation: &Operation, schemas: &mut Schemas) -> Value {
     if operation.method == "PUT" {
         refused.push((428, "If-Match is missing"));
     }
+    if operation.need == Need::Consult {
+        refused.push((429, "Asked too often, or somebody's question is under way"));
+        refused.push((502, "The model does not answer, or nothing of use; nothing was changed"));
+        refused.push((504, "The model has not answered in time"));
+    }
     refused.push((422, "A field or a parameter is wrong; `errors` names it"));
     let mut described = json!({
         "summary": operation.summary,

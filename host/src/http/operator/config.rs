@@ -69,7 +69,7 @@ impl FromRequestParts<Serving> for MadeFrom {
 }
 
 /// What is read of a body with a whole config; `pointer` is what an error is told to be about.
-async fn sent<T: DeserializeOwned>(request: Request, serving: &Serving, pointer: &str) -> Result<T, ApiError> {
+pub(super) async fn sent<T: DeserializeOwned>(request: Request, serving: &Serving, pointer: &str) -> Result<T, ApiError> {
     let object = body::object_within(request, Presence::Required, (MAX_TEXT, serving.app.read_timeout)).await?;
     let wrong = |error: serde_json::Error| ApiError::invalid(vec![FieldError { pointer: pointer.to_owned(), detail: error.to_string() }]);
     serde_json::from_value(serde_json::Value::Object(object)).map_err(wrong)

@@ -45,7 +45,7 @@ impl Gate {
         let need = operation.need;
         self.check_origin(request)?;
         let actor = self.actor(request, operation).await?;
-        if need != Need::See && !self.write {
+        if need.writes() && !self.write {
             let detail = format!("this process may only be looked at here: `write` of the module '{}' is false", self.name);
             return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
         }

@@ -4,6 +4,7 @@
 
 mod components;
 mod config;
+mod copilot;
 mod gate;
 mod instances;
 mod live;

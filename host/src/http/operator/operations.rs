@@ -4,14 +4,14 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use serde_json::Value;
 
 use super::need::Need;
-use super::{components, config, instances, live, processes, session, templates, waiting};
+use super::{components, config, copilot, instances, live, processes, session, templates, waiting};
 use crate::http::openapi::{self, Schemas};
 use crate::http::state::Serving;
 use crate::services::console::{
-    Bulk, BulkResult, CanaryAnswer, CanaryBody, CheckBody, CompareBody, CompareResult, ComponentDetail, ComponentList, CountBody, Done,
-    HistoryBody, InstanceBody, InstancePage, MendBody, MendResult, NewComponentBody, PlaceBody, PlacedBody, PlanBody, RecordingList,
-    ReplayBody, ReplayResult, RollbackBody, SaveBody, SaveResult, SavedText, StopBody, SwapBody, SwapResult, TextBody, TrialBody,
-    TrialResult, VersionBody, WaitingBody, Written,
+    AppliedBody, AppliedResult, AskBody, AskResult, Bulk, BulkResult, CanaryAnswer, CanaryBody, CheckBody, CompareBody, CompareResult,
+    ComponentDetail, ComponentList, CountBody, Done, HistoryBody, InstanceBody, InstancePage, MendBody, MendResult, NewComponentBody,
+    PlaceBody, PlacedBody, PlanBody, RecordingList, ReplayBody, ReplayResult, RollbackBody, SaveBody, SaveResult, SavedText, StopBody,
+    SwapBody, SwapResult, TextBody, TrialBody, TrialResult, VersionBody, WaitingBody, Written,
 };
 
 /// One line of the list.
@@ -174,6 +174,18 @@ const fn judge(
     }
 }
 
+/// Something of the model that the copilot may ask.
+const fn consult(
+    id: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    body: Described,
+    answer: Described,
+    handler: fn() -> MethodRouter<Serving>,
+) -> Operation {
+    Operation { id, method: "POST", path, summary, need: Need::Consult, parameters: &[], body: Some(body), answer: (answer, JSON), handler }
+}
+
 /// All of them.
 pub(in crate::http) static OPERATIONS: &[Operation] = &[
     look(
@@ -254,6 +266,22 @@ pub(in crate::http) static OPERATIONS: &[Operation] = &[
         "What a text would change, and whose work it would strand",
         |schemas| schemas.answer::<PlanBody>(),
         || post(config::plan),
+    ),
+    consult(
+        "ask_copilot",
+        "/copilot",
+        "What the model of the config proposes for a text; it is told no secret, no comment and no value of a variable, and nothing is changed",
+        |schemas| schemas.request::<AskBody>(),
+        |schemas| schemas.answer::<AskResult>(),
+        || post(copilot::ask),
+    ),
+    consult(
+        "copilot_applied",
+        "/copilot/applied",
+        "Write down that a proposal of the model was applied to the text that somebody edits",
+        |schemas| schemas.request::<AppliedBody>(),
+        |schemas| schemas.answer::<AppliedResult>(),
+        || post(copilot::applied),
     ),
     look(
         "list_instances",

@@ -34,10 +34,12 @@ pub(in crate::http) struct SessionBody {
     who: String,
     /// Names of their roles.
     roles: Vec<&'static str>,
-    /// What they may do: some of `see`, `act`, `mend`, `design`, `deploy`.
+    /// What they may do: some of `see`, `act`, `mend`, `design`, `deploy`, `consult`.
     may: Vec<&'static str>,
     /// The config allows changes.
     write: bool,
+    /// The model that the copilot may ask; null where it works by rules alone.
+    copilot: Option<String>,
     /// Version of the program.
     version: &'static str,
     /// Name of the config file, which the process is called by.
@@ -51,18 +53,27 @@ pub(super) async fn session(State(serving): State<Serving>, actor: Actor) -> Jso
     let trusts_local = operator.is_some_and(|operator| !operator.knows_tokens);
     let is_local = actor.is_local();
     let sees_local = operator.is_some_and(|operator| operator.readers == OperatorReaders::Local);
+    let copilot = operator.and_then(|operator| operator.copilot.as_ref()).map(|copilot| copilot.model.clone());
+    let is_on = |need: Need| (write || !need.writes()) && (copilot.is_some() || need != Need::Consult);
     let may = |need: Need| match (need, is_local) {
         (Need::See, true) => sees_local,
-        (_, true) => write && trusts_local,
-        (Need::See, false) => !need.roles().and(actor.of.roles).is_empty(),
-        (_, false) => write && !need.roles().and(actor.of.roles).is_empty(),
+        (_, true) => is_on(need) && trusts_local,
+        (_, false) => is_on(need) && !need.roles().and(actor.of.roles).is_empty(),
     };
-    let needs = [("see", Need::See), ("act", Need::Act), ("mend", Need::Mend), ("design", Need::Design), ("deploy", Need::Deploy)];
+    let needs = [
+        ("see", Need::See),
+        ("act", Need::Act),
+        ("mend", Need::Mend),
+        ("design", Need::Design),
+        ("deploy", Need::Deploy),
+        ("consult", Need::Consult),
+    ];
     Json(SessionBody {
         may: needs.into_iter().filter(|(_, need)| may(*need)).map(|(name, _)| name).collect(),
         roles: actor.of.roles.iter().map(crate::plan::access::Role::name).collect(),
         who: actor.who().to_owned(),
         write,
+        copilot,
         version: env!("CARGO_PKG_VERSION"),
         process: process_name(plan),
     })

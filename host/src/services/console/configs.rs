@@ -11,6 +11,8 @@ use tokio::sync::Semaphore;
 
 use super::keeping::Keeping;
 use super::newcomers::NewPlace;
+use super::outward::Outward;
+use super::spent::Spent;
 use crate::plan::{Plan, changes};
 use crate::services::ServiceError;
 use crate::services::operations::{Lack, Names, Stranded};
@@ -51,6 +53,11 @@ pub trait Configs: Send + Sync {
     /// # Errors
     /// The problems of the places whose secret is not known, as a check tells them.
     fn restored(&self, text: &str) -> Result<String, Vec<Value>>;
+    /// What of a text may leave the process.
+    ///
+    /// # Errors
+    /// It cannot be read, in one sentence.
+    fn outward(&self, text: &str) -> Result<Outward, String>;
     /// A text with its secrets hidden.
     fn shown(&self, text: &str) -> String;
     /// What a text means with the variables of the process, secrets too.
@@ -193,13 +200,15 @@ pub struct ConfigDesk {
     stranded: Option<Stranded>,
     /// A text is judged at a time: it takes a while, and is asked for with each key that somebody presses.
     turn: Arc<Semaphore>,
+    /// What was asked of the model.
+    pub(super) spent: Arc<Spent>,
 }
 
 impl ConfigDesk {
     /// Over these parts.
     #[must_use]
     pub fn new(configs: Arc<dyn Configs>, stranded: Option<Stranded>, keeping: Keeping) -> Self {
-        Self { configs, keeping: Arc::new(keeping), stranded, turn: Arc::new(Semaphore::new(1)) }
+        Self { configs, keeping: Arc::new(keeping), stranded, turn: Arc::new(Semaphore::new(1)), spent: Arc::default() }
     }
 
     /// The config as its file is now.

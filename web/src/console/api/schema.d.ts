@@ -245,6 +245,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operator/copilot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What the model of the config proposes for a text; it is told no secret, no comment and no value of a variable, and nothing is changed
+         * @description For the roles designer.
+         */
+        post: operations["ask_copilot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/copilot/applied": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write down that a proposal of the model was applied to the text that somebody edits
+         * @description For the roles designer.
+         */
+        post: operations["copilot_applied"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operator/instances": {
         parameters: {
             query?: never;
@@ -1279,6 +1319,73 @@ export interface components {
             /** @description The whole config. */
             text: string;
         };
+        /** @description What the model proposes. */
+        CopilotAnswer: {
+            /** @description By which it is named when it is applied. */
+            id: string;
+            /** @description Name of the model. */
+            model: string;
+            /** @description What it says. */
+            explanation: string;
+            /** @description Edits of the config, each of what the one before leaves; none where it only has something to say. */
+            edits: components["schemas"]["CopilotEdit"][];
+            /** @description What of them deserves a second look, since it is about who may do what. */
+            look: components["schemas"]["CopilotLook"][];
+            /**
+             * Format: uint64
+             * @description Tokens that it has taken, where the endpoint tells.
+             */
+            tokens: number | null;
+        };
+        /** @description A proposal that somebody has applied. */
+        CopilotApplied: {
+            /** @description The `id` of the answer. */
+            id: string;
+        };
+        /** @description A proposal that something was wrong with. */
+        CopilotEarlier: {
+            /** @description Its edits. */
+            edits: components["schemas"]["CopilotEdit"][];
+            /** @description What was wrong with them. */
+            problems: string[];
+        };
+        /** @description One edit of a config. */
+        CopilotEdit: {
+            /** @description What is done. */
+            op: components["schemas"]["CopilotOp"];
+            /** @description Where, as a JSON pointer into what the edits before leave. */
+            pointer: string;
+            /**
+             * @description What is written; nothing where something is taken away.
+             * @default null
+             */
+            value: unknown;
+        };
+        /** @description Something that deserves a second look. */
+        CopilotLook: {
+            /** @description Where. */
+            pointer: string;
+            /** @description Why. */
+            why: string;
+        };
+        /** @description That it was written down. */
+        CopilotNoted: {
+            /** @description Always. */
+            noted: boolean;
+        };
+        /** @description What is done at a place. */
+        CopilotOp: "set" | "append" | "remove";
+        /** @description A question to the model. */
+        CopilotQuestion: {
+            /** @description What is wanted, in 4000 bytes or less. */
+            question: string;
+            /** @description The whole config that it is about. */
+            text: string;
+            /** @description What is selected, as a JSON pointer. */
+            selected?: string | null;
+            /** @description What the model has proposed before, and what was wrong with each; two at most. */
+            earlier?: components["schemas"]["CopilotEarlier"][];
+        };
         /** @description How many instances a filter finds. */
         CountBody: {
             /**
@@ -1684,10 +1791,12 @@ export interface components {
             who: string;
             /** @description Names of their roles. */
             roles: string[];
-            /** @description What they may do: some of `see`, `act`, `mend`, `design`, `deploy`. */
+            /** @description What they may do: some of `see`, `act`, `mend`, `design`, `deploy`, `consult`. */
             may: string[];
             /** @description The config allows changes. */
             write: boolean;
+            /** @description The model that the copilot may ask; null where it works by rules alone. */
+            copilot: string | null;
             /** @description Version of the program. */
             version: string;
             /** @description Name of the config file, which the process is called by. */
@@ -3520,6 +3629,300 @@ export interface operations {
                 headers: {
                     /** @description Seconds */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_copilot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopilotQuestion"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CopilotAnswer"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked too often, or somebody's question is under way */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The model does not answer, or nothing of use; nothing was changed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The model has not answered in time */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    copilot_applied: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopilotApplied"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CopilotNoted"];
+                };
+            };
+            /** @description The request is not well-formed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token, and this machine is not enough */
+            401: {
+                headers: {
+                    /** @description `Bearer` */
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No role that is needed, a foreign name, or changes are off */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field or a parameter is wrong; `errors` names it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked too often, or somebody's question is under way */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal error; the log names the cause */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The model does not answer, or nothing of use; nothing was changed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not available now, or a time limit has run out */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The model has not answered in time */
+            504: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

@@ -32,6 +32,8 @@ export type ComparedJob = Schemas['ComparedJob']
 export type CanaryState = Schemas['CanaryState']
 export type CanaryRuns = Schemas['CanaryRuns']
 export type NewCanary = Schemas['CanaryRequest']
+export type Question = Schemas['CopilotQuestion']
+export type CopilotAnswer = Schemas['CopilotAnswer']
 
 /** Below which the pages ask; the config holds an `operator.api` with pages to it. */
 export const PREFIX = '/operator'
@@ -204,4 +206,14 @@ export async function beginCanary(name: string, body: NewCanary): Promise<void> 
 
 export async function stopCanary(name: string, reason: string): Promise<void> {
   await call(at('components', name, 'canary'), { method: 'DELETE', body: { reason } })
+}
+
+/** What the model of the config proposes; nothing is changed by it. */
+export async function askCopilot(body: Question, signal: AbortSignal): Promise<CopilotAnswer> {
+  return (await call<CopilotAnswer>(at('copilot'), { method: 'POST', body, signal, isUnhurried: true })).data
+}
+
+/** Writes down that a proposal was applied. */
+export async function applied(id: string): Promise<void> {
+  await call(at('copilot', 'applied'), { method: 'POST', body: { id } })
 }

@@ -4,7 +4,7 @@ import { forget, useAnswer } from '../../shared/answers'
 import * as desk from '../../shared/desk/session'
 import * as api from './api'
 
-export type Need = 'see' | 'act' | 'mend' | 'design' | 'deploy'
+export type Need = 'see' | 'act' | 'mend' | 'design' | 'deploy' | 'consult'
 
 const KEY = 'console/session'
 /** Between two looks for a process that does not answer. */
@@ -28,6 +28,7 @@ export const ROLES: Readonly<Record<Need, string>> = {
   mend: 'operator',
   design: 'designer',
   deploy: 'admin',
+  consult: 'designer',
 }
 
 /** What one person was shown is not there for the next. */

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 
-const repository = resolve(import.meta.dirname, '../../../..')
+export const repository = resolve(import.meta.dirname, '../../../..')
 /** Folders that are made, not written. */
 const MADE = new Set(['node_modules', 'target', 'dist', '.git', 'data', 'test-results'])
 

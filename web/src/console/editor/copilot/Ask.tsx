@@ -3,8 +3,10 @@ import { type FormEvent, type KeyboardEvent, useRef, useState } from 'react'
 import { CHIPS, EXAMPLES, understood } from '../../copilot/intents.ts'
 import { useModel } from '../documents.ts'
 import type { Propose } from './Copilot.tsx'
+import { ModelAsk } from './ModelAsk.tsx'
+import type { Offer } from './ProposalCard.tsx'
 
-export function Ask({ propose }: { propose: Propose }) {
+export function Ask({ propose, onOffer }: { propose: Propose; onOffer: (offer: Offer) => void }) {
   const model = useModel()
   const field = useRef<HTMLTextAreaElement>(null)
   const [words, setWords] = useState('')
@@ -46,6 +48,7 @@ export function Ask({ propose }: { propose: Propose }) {
       <button type="submit" className="copilot-main" disabled={words.trim() === ''}>
         Generate Workflow
       </button>
+      <ModelAsk question={words} onOffer={onOffer} />
       <ul className="copilot-chips" aria-label="To begin with">
         {CHIPS.map((chip) => (
           <li key={chip}>

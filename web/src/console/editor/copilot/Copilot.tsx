@@ -1,4 +1,4 @@
-/** A second pair of eyes: explains, mends, suggests and writes, by rules. Nothing is changed before somebody has seen what and agreed. */
+/** A second pair of eyes: explains, mends, suggests and writes, by rules, and by a model where the process has one. Nothing is changed before somebody has seen what and agreed. */
 import './Copilot.css'
 import { useEffect, useRef, useState } from 'react'
 import { explain } from '../../copilot/explain.ts'
@@ -43,10 +43,10 @@ export default function Copilot() {
       onClose={close}
       panel={panel}
     >
-      <p className="copilot-by">By rules, in this browser: no model, no network.</p>
+      {!shown?.by && <p className="copilot-by">By rules, in this browser: no model, no network.</p>}
       {shown && <ProposalCard key={shown.to} offer={shown} onDone={done} />}
       <div hidden={shown !== null}>
-        <Ask propose={propose} />
+        <Ask propose={propose} onOffer={setOffer} />
         <Mending propose={propose} onOffer={setOffer} />
         <About />
         <Suggestions propose={propose} />

@@ -15,18 +15,27 @@ export interface Offer {
   left: readonly string[]
   from: string
   to: string
+  /** The model that proposes it, where one does. */
+  by?: string
+  /** What of it deserves a second look. */
+  look?: readonly { pointer: string; why: string }[]
+  /** Told once it is applied. */
+  onApply?: () => void
 }
 
 type Verdict = { kind: 'asking' } | { kind: 'judged'; brings: Problem[]; takes: number } | { kind: 'unknown' }
 
 export function ProposalCard({ offer, onDone }: { offer: Offer; onDone: () => void }) {
-  const { title, why, left, from, to } = offer
+  const { title, why, left, from, to, by, look = [], onApply } = offer
   const heading = useRef<HTMLHeadingElement>(null)
   const verdict = useVerdict(to)
   useEffect(() => heading.current?.focus(), [])
   const apply = () => {
     // Nothing else has happened to the text, or this would not be shown.
-    if (perform(() => ({ label: title, edits: difference(from, to) }), { quiet: true })) say('done', title, UNDO)
+    if (perform(() => ({ label: title, edits: difference(from, to) }), { quiet: true })) {
+      say('done', title, UNDO)
+      onApply?.()
+    }
     onDone()
   }
   const isBad = verdict.kind === 'judged' && verdict.brings.length > 0
@@ -35,11 +44,24 @@ export function ProposalCard({ offer, onDone }: { offer: Offer; onDone: () => vo
       <h3 id="copilot-proposal" ref={heading} tabIndex={-1}>
         {title}
       </h3>
+      {by && <p className="copilot-by">Proposed by {by}; nothing is changed before you have agreed.</p>}
       <p className="copilot-why">{why}</p>
       <Difference label="What changes" from={from} to={to} />
       <div role="status" className="copilot-verdict" data-bad={isBad || undefined}>
         <Words verdict={verdict} />
       </div>
+      {look.length > 0 && (
+        <div className="copilot-look">
+          <b>Look twice:</b>
+          <ul>
+            {look.map(({ pointer, why }) => (
+              <li key={`${pointer} ${why}`}>
+                <code>{pointer}</code>: {why}
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
       {left.map((one) => (
         <p key={one}>{one}</p>
       ))}

@@ -19,7 +19,7 @@ import type { Machine } from '../../machines.ts'
 import { select, useEditor } from '../documents.ts'
 import type { Asked } from './MachineDialogs.tsx'
 import { COMPONENT, useDrop } from './MachineView.tsx'
-import { layout, type Mark, stateNodes, transitionLines } from './machineDrawing.ts'
+import { layout, type Mark, stateNodes, transitionLines, type Ways } from './machineDrawing.ts'
 import { StateBox, Way } from './StateBox.tsx'
 
 const nodeTypes: NodeTypes = { state: StateBox }
@@ -30,8 +30,7 @@ interface Props {
   machine: Machine
   problems: ReadonlyMap<string, number>
   marks: ReadonlyMap<string, Mark>
-  /** Transitions that can be made now. */
-  open: ReadonlySet<string>
+  ways: Ways
   onAsk: (asked: Asked) => void
 }
 
@@ -43,15 +42,18 @@ export function MachineCanvas(props: Props) {
   )
 }
 
-function Drawing({ machine, problems, marks, open, onAsk }: Props) {
+function Drawing({ machine, problems, marks, ways, onAsk }: Props) {
   const selected = useEditor(({ selection }) => keyOf(machine, selection.path))
   const laid = useMemo(() => layout(machine), [machine])
   const seen = useMemo(() => ({ selected, problems, marks }), [selected, problems, marks])
   const nodes = useMemo(() => stateNodes(machine, laid, seen), [machine, laid, seen])
-  const edges = useMemo(() => transitionLines(machine, laid, seen, open), [machine, laid, seen, open])
+  const edges = useMemo(() => transitionLines(machine, laid, seen, ways), [machine, laid, seen, ways])
   const drop = useDrop(machine)
   const look = useLook(laid)
+  const here = hereIn(marks)
   useFollowed(selected, laid)
+  useFollowed(here, laid, STATE.width / 2)
+  useLookAgain(look, here !== '')
   const choose = (kind: string, changes: readonly (NodeChange | EdgeChange)[]) => {
     for (const change of changes) {
       if (change.type === 'select' && change.selected) select({ path: [...machine.path, kind, change.id] })
@@ -102,6 +104,12 @@ function Drawing({ machine, problems, marks, open, onAsk }: Props) {
 function keyOf({ path }: Machine, at: readonly (string | number)[] | null): string {
   const isIn = at?.every((step, index) => index >= path.length || step === path[index])
   return at && isIn && at.length > path.length + 1 ? `${at[path.length]} ${at[path.length + 1]}` : ''
+}
+
+/** Where the simulated instance is. */
+function hereIn(marks: ReadonlyMap<string, Mark>): string {
+  const here = [...marks].find(([, { kind }]) => kind === 'here')
+  return here ? `states ${here[0]}` : ''
 }
 
 function stateUnder(target: EventTarget): string | null {
@@ -156,8 +164,22 @@ function useLook({ bounds }: Laid): () => void {
 /** Of a machine of few states. */
 const MAX_ZOOM = 1.1
 
-/** What was selected elsewhere comes into view. */
-function useFollowed(selected: string, laid: Laid): void {
+/** The whole is looked at again when a simulation begins or ends beside it, and takes or leaves room. */
+function useLookAgain(look: () => void, isSimulated: boolean): void {
+  const was = useRef(isSimulated)
+  useEffect(() => {
+    if (was.current === isSimulated) return
+    was.current = isSimulated
+    // The canvas learns of its size a frame later.
+    let frame = requestAnimationFrame(() => {
+      frame = requestAnimationFrame(look)
+    })
+    return () => cancelAnimationFrame(frame)
+  }, [look, isSimulated])
+}
+
+/** What was selected elsewhere, or is simulated, comes into view, with as much around it. */
+function useFollowed(selected: string, laid: Laid, margin = 0): void {
   const { getViewport, setCenter, screenToFlowPosition } = useReactFlow()
   const last = useRef(laid)
   last.current = laid
@@ -172,7 +194,8 @@ function useFollowed(selected: string, laid: Laid): void {
     if (!middle || !around?.width) return
     const start = screenToFlowPosition({ x: around.left + 20, y: around.top + 20 })
     const end = screenToFlowPosition({ x: around.right - 20, y: around.bottom - 20 })
-    const isSeen = middle.x > start.x && middle.x < end.x && middle.y > start.y && middle.y < end.y
+    const isBeside = middle.x - margin < start.x || middle.x + margin > end.x
+    const isSeen = !isBeside && middle.y > start.y && middle.y < end.y
     if (!isSeen) void setCenter(middle.x, middle.y, { zoom: getViewport().zoom, duration: 200 })
-  }, [selected, getViewport, setCenter, screenToFlowPosition])
+  }, [selected, margin, getViewport, setCenter, screenToFlowPosition])
 }

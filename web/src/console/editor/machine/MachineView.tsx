@@ -10,12 +10,13 @@ import { Counts } from './Counts.tsx'
 import { MachineCanvas } from './MachineCanvas.tsx'
 import type { Asked } from './MachineDialogs.tsx'
 import { MachineTable } from './MachineTable.tsx'
-import { countMarks, type Mark, problemsIn } from './machineDrawing.ts'
+import { countMarks, type Mark, problemsIn, type Ways } from './machineDrawing.ts'
+import { Simulator, useRun } from './Simulator.tsx'
 
 /** What is dragged on a state. */
 export const COMPONENT = 'application/x-millrace-component'
 const NO_MARKS: ReadonlyMap<string, Mark> = new Map()
-const NONE: ReadonlySet<string> = new Set()
+const NO_WAYS: Ways = { open: new Set(), made: new Set() }
 
 interface Props {
   workflow: string
@@ -27,9 +28,12 @@ export function MachineView({ workflow, onAsk }: Props) {
   const model = useModel()
   const machine = model.machines.find(({ name }) => name === workflow)
   const [isTable, setTable] = useState(false)
+  const [isSimulated, setSimulated] = useState(false)
+  const run = useRun(machine, isSimulated)
   const { live } = useLive()
   const states = live?.workflows[workflow]?.states
-  const marks = useMemo(() => (states ? countMarks(states) : NO_MARKS), [states])
+  const counts = useMemo(() => (states ? countMarks(states) : NO_MARKS), [states])
+  const marks = run?.marks ?? counts
   const { problems } = useProblems()
   const own = useMemo(
     () => (machine ? problemsIn(model, machine, problems) : new Map<string, number>()),
@@ -38,12 +42,29 @@ export function MachineView({ workflow, onAsk }: Props) {
   if (!machine) return <NoMachine workflow={workflow} />
   return (
     <div className="machine">
-      <MachineBar machine={machine} isTable={isTable} onTable={setTable} onAsk={onAsk} />
-      {isTable ? (
-        <MachineTable machine={machine} problems={own} marks={marks} />
-      ) : (
-        <MachineCanvas key={workflow} machine={machine} problems={own} marks={marks} open={NONE} onAsk={onAsk} />
-      )}
+      <MachineBar
+        machine={machine}
+        isTable={isTable}
+        onTable={setTable}
+        isSimulated={isSimulated}
+        onSimulated={setSimulated}
+        onAsk={onAsk}
+      />
+      <div className={run ? 'machine-simulated' : 'machine-seen'}>
+        {isTable ? (
+          <MachineTable machine={machine} problems={own} marks={marks} />
+        ) : (
+          <MachineCanvas
+            key={workflow}
+            machine={machine}
+            problems={own}
+            marks={marks}
+            ways={run ?? NO_WAYS}
+            onAsk={onAsk}
+          />
+        )}
+        {run && <Simulator machine={machine} run={run} />}
+      </div>
     </div>
   )
 }
@@ -61,15 +82,25 @@ interface BarProps {
   machine: Machine
   isTable: boolean
   onTable: (isTable: boolean) => void
+  isSimulated: boolean
+  onSimulated: (isSimulated: boolean) => void
   onAsk: (asked: Asked) => void
 }
 
-function MachineBar({ machine, isTable, onTable, onAsk }: BarProps) {
+function MachineBar({ machine, isTable, onTable, isSimulated, onSimulated, onAsk }: BarProps) {
   const state = useSelectedState(machine)
   return (
     <div className="machine-bar" role="toolbar" aria-label="Machine">
       <button type="button" className="machine-tool" aria-pressed={isTable} onClick={() => onTable(!isTable)}>
         Table
+      </button>
+      <button
+        type="button"
+        className="machine-tool"
+        aria-pressed={isSimulated}
+        onClick={() => onSimulated(!isSimulated)}
+      >
+        Simulate
       </button>
       <button type="button" className="machine-tool" onClick={() => onAsk({ what: 'state', after: state })}>
         Add a state
@@ -83,7 +114,7 @@ function MachineBar({ machine, isTable, onTable, onAsk }: BarProps) {
         Add a transition
       </button>
       {!isTable && <Components />}
-      <Counts machine={machine} selected={state} />
+      {!isSimulated && <Counts machine={machine} selected={state} />}
     </div>
   )
 }

@@ -20,7 +20,7 @@ export interface StateData extends Record<string, unknown> {
   mark: Mark | null
 }
 export interface Mark {
-  kind: 'here' | 'count'
+  kind: 'here' | 'been' | 'count'
   text: string
   told: string
 }
@@ -152,6 +152,14 @@ interface Seen {
   marks: ReadonlyMap<string, Mark>
 }
 
+/** What of the transitions is seen in a run of the machine. */
+export interface Ways {
+  /** Those that can be made now. */
+  open: ReadonlySet<string>
+  /** Those that were made. */
+  made: ReadonlySet<string>
+}
+
 export function stateNodes(machine: Machine, laid: Laid, { selected, problems, marks }: Seen): StateNode[] {
   return machine.states.map((state) => {
     const { name, description, isFinal, isError, awaits } = state
@@ -172,12 +180,7 @@ export function stateNodes(machine: Machine, laid: Laid, { selected, problems, m
   })
 }
 
-export function transitionLines(
-  machine: Machine,
-  laid: Laid,
-  seen: Seen,
-  fires: ReadonlySet<string>,
-): TransitionLine[] {
+export function transitionLines(machine: Machine, laid: Laid, seen: Seen, ways: Ways): TransitionLine[] {
   const { selected, problems } = seen
   return machine.transitions.flatMap((transition): TransitionLine[] => {
     const { name, from, to, makers } = transition
@@ -186,7 +189,7 @@ export function transitionLines(
     const count = problems.get(`transitions ${name}`) ?? 0
     const isSelected = selected === `transitions ${name}`
     const isNear = isSelected || selected === `states ${from}` || selected === `states ${to}`
-    const told = [toldOfTransition(transition), count > 0 ? counted(count) : ''].filter(Boolean).join(', ')
+    const inRun = wayIn(ways, name)
     return [
       {
         id: name,
@@ -195,13 +198,22 @@ export function transitionLines(
         target: to,
         data: { name, makers, ...drawn, problems: count, at: transition.path },
         selected: isSelected,
-        className: `way way-${kindOf(machine, transition)}${isNear ? ' way-near' : ''}${fires.has(name) ? ' way-open' : ''}`,
-        ariaLabel: told,
+        className: `way way-${kindOf(machine, transition)}${isNear ? ' way-near' : ''}${inRun.className}`,
+        ariaLabel: [toldOfTransition(transition), ...inRun.told, ...(count > 0 ? [counted(count)] : [])].join(', '),
         markerEnd: { type: MarkerType.ArrowClosed, width: 15, height: 15, color: 'var(--way)' },
         zIndex: isNear ? 1 : 0,
       },
     ]
   })
+}
+
+/** What a run of the machine has to do with a transition. */
+function wayIn({ open, made }: Ways, name: string): { className: string; told: string[] } {
+  const kinds = [
+    { is: open.has(name), className: ' way-open', told: 'it can be made now' },
+    { is: made.has(name), className: ' way-made', told: 'it was made' },
+  ].filter(({ is }) => is)
+  return { className: kinds.map(({ className }) => className).join(''), told: kinds.map(({ told }) => told) }
 }
 
 /** What a line is coloured by, beside what is written on it. */

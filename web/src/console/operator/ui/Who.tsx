@@ -58,7 +58,7 @@ function Process() {
 }
 
 function words(may: readonly string[] | undefined): string {
-  return may && may.length > 1 ? 'may do everything' : 'may look'
+  return may?.includes('deploy') ? 'may do everything' : 'may look'
 }
 
 function signOut() {

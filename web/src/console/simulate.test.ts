@@ -1,0 +1,140 @@
+/**
+ * The simulator does what the program does: courses of instances, each with what happens and what comes of it, that both are held to
+ * (`host/tests/config/courses.rs` reads the same files). `COURSES=write npm test` writes them anew, by this side; the other one then judges.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { lens } from './lens.ts'
+import {
+  advanced,
+  choices,
+  created,
+  type Input,
+  type Outcome,
+  type Simulated,
+  type Simulation,
+  simulation,
+} from './simulate.ts'
+import { repository } from './testing/corpus.ts'
+
+const FOLDER = join(repository, 'workflow/tests/courses')
+
+interface Rest {
+  state: string
+  made: [string, string][]
+  started: [string, string, number][]
+}
+
+interface Courses {
+  config: string
+  workflow: string
+  created: Rest
+  courses: { inputs: Input[]; rests: (Rest | null)[] }[]
+}
+
+const CONFIGS = [
+  'configs/monolith.yaml',
+  'configs/examples/languages.yaml',
+  'host/tests/config/valid/returns.yaml',
+  'host/tests/config/valid/original-orders.yaml',
+  'host/tests/config/valid/original-style.yaml',
+]
+
+function machinesOf(config: string): Map<string, Simulation> {
+  const { source, machines } = lens(readFileSync(join(repository, config), 'utf8'))
+  return new Map(machines.map((machine) => [machine.name, simulation(source.value, machine)]))
+}
+
+function rest({ now, made, started }: Outcome): Rest {
+  return {
+    state: now.state,
+    made: made.map(({ transition, cause }) => [transition, cause]),
+    started: started.map(({ kind, name, visit }) => [kind, name, visit]),
+  }
+}
+
+/** The same numbers each time. */
+function* numbers(): Generator<number> {
+  for (let state = 12345; ; ) {
+    state = (state * 1103515245 + 12345) % 2147483648
+    yield state / 2147483648
+  }
+}
+
+function written(config: string, workflow: string, machine: Simulation): Courses {
+  const random = numbers()
+  const pick = <T>(all: readonly T[]): T | undefined => all[Math.floor((random.next().value ?? 0) * all.length)]
+  const anything = [...machine.ways.keys()].map((transition): Input => ({ what: 'fire', transition, cause: 'event' }))
+  const next = (now: Simulated): Input | undefined => {
+    const possible = choices(machine, now).map(({ input }) => input)
+    return pick((random.next().value ?? 0) < 0.1 || possible.length === 0 ? anything : possible)
+  }
+  const walk = () => {
+    let now = created(machine).now
+    const [inputs, rests]: [Input[], (Rest | null)[]] = [[], []]
+    while (inputs.length < 30) {
+      const input = next(now)
+      if (!input) break
+      const outcome = advanced(machine, now, input)
+      inputs.push(input)
+      rests.push(outcome && rest(outcome))
+      if (!outcome && choices(machine, now).length === 0) break
+      now = outcome?.now ?? now
+    }
+    return { inputs, rests }
+  }
+  return { config, workflow, created: rest(created(machine)), courses: Array.from({ length: 12 }, walk) }
+}
+
+if (process.env.COURSES === 'write') {
+  for (const config of CONFIGS) {
+    for (const [workflow, machine] of machinesOf(config)) {
+      const name = `${config.replaceAll(/.*\/|\.yaml/g, '')}-${workflow}.json`
+      writeFileSync(join(FOLDER, name), `${JSON.stringify(written(config, workflow, machine))}\n`)
+    }
+  }
+}
+
+describe('an instance that nobody runs', () => {
+  const files = readdirSync(FOLDER).filter((name) => name.endsWith('.json'))
+
+  it('has courses of many machines to be held to', () => {
+    expect(files.length).toBeGreaterThan(5)
+  })
+
+  it.each(files)('goes where one of the program goes: %s', (file) => {
+    const { config, workflow, created: begin, courses }: Courses = JSON.parse(readFileSync(join(FOLDER, file), 'utf8'))
+    const machine = machinesOf(config).get(workflow)
+    if (!machine) throw new Error(`${config} has no workflow ${workflow}`)
+    expect(rest(created(machine))).toEqual(begin)
+    for (const { inputs, rests } of courses) {
+      let now = created(machine).now
+      for (const [index, input] of inputs.entries()) {
+        const outcome = advanced(machine, now, input)
+        expect(outcome && rest(outcome), `${file}: ${JSON.stringify(inputs.slice(0, index + 1))}`).toEqual(rests[index])
+        if (outcome) now = outcome.now
+      }
+    }
+  })
+
+  it('tells what can happen, and where that leads', () => {
+    const machine = machinesOf('configs/monolith.yaml').get('order-processing')
+    if (!machine) throw new Error('the shop has no orders')
+    const paying = created(machine)
+    const told = (outcome: Outcome) => choices(machine, outcome.now).map(({ label, leads }) => `${label} ${leads}`)
+    const step = (outcome: Outcome, name: string, answer: 'accepted' | 'rejected' | 'transient') =>
+      advanced(machine, outcome.now, { what: 'step', step: name, outcome: answer }) ?? paying
+    const begun = choices(machine, paying.now)[0]
+    expect(begun).toBeDefined()
+    let outcome = paying
+    while (outcome.now.state !== 'paying')
+      outcome = advanced(machine, outcome.now, choices(machine, outcome.now)[0]?.input as Input) ?? paying
+    expect(told(outcome)).toContain('step-payment fails for now tried again: attempt 2 of 3')
+    const again = step(step(outcome, 'step-payment', 'transient'), 'step-payment', 'transient')
+    expect(told(again)).toContain('step-payment fails the last time to payment_failed')
+    const declined = step(outcome, 'step-payment', 'rejected')
+    expect(declined.now.state).toBe('payment_failed')
+    expect(told(declined).some((words) => /^10s pass \(1 of \d+\) to paying$/.test(words))).toBe(true)
+  })
+})
