@@ -162,7 +162,7 @@ mod tests {
             )
         };
         let changes = between(&config("hunter2"), &config("hunter3"), &Environment::default());
-        assert_eq!(changes.len(), 3, "{changes:?}");
+        assert_eq!(changes.len(), 2, "{changes:?}");
         assert!(!format!("{changes:?}").contains("hunter"), "{changes:?}");
         let appeared = between("modules: []\n", &config("hunter2"), &Environment::default());
         assert!(!appeared.is_empty() && !format!("{appeared:?}").contains("hunter"), "{appeared:?}");
