@@ -32,7 +32,7 @@ const SYNC_MICROS: &str = "3000";
 pub fn build(repository: &Path, library: &Path) -> anyhow::Result<()> {
     let source = repository.join("chaos/power/power.c");
     let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-o"]);
+    compiler.args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-o"]);
     let made = compiler.arg(library).arg(&source).arg("-lpthread").output().context("cc could not be started")?;
     ensure!(made.status.success(), "{} cannot be compiled: {}", source.display(), String::from_utf8_lossy(&made.stderr));
     Ok(())

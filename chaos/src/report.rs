@@ -66,7 +66,8 @@ pub fn of(verdict: &Verdict) -> String {
 fn again(verdict: &Verdict) -> String {
     let figures = &verdict.figures;
     if figures.lost.cuts > 0 || !figures.crashes.is_empty() {
-        return format!("chaos run --schedule {}", verdict.folder.join("schedule.json").display());
+        let with = if figures.crashes.is_empty() { "debug/millrace" } else { "chaos/millrace-with-faults" };
+        return format!("target/debug/chaos run --program target/{with} --schedule {}", verdict.folder.join("schedule.json").display());
     }
     let option = if figures.shape == Shape::Monolith { "--replay" } else { "--processes" };
     format!("cargo xtask chaos {option} {}", figures.seed)

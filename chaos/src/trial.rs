@@ -110,6 +110,10 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
     while let Some(bought) = buying.join_next().await {
         bought.context("a customer panicked")?;
     }
+    if schedule.cuts_power() {
+        // Without it a cut is a kill, and says nothing.
+        ensure!(nemesis.lost.unsynced > 0, "nothing was noted of what the program writes: was `chaos/power/power.c` before it?");
+    }
     let rest = settle(&mut nemesis, quiet).await?;
     let topics = match &nemesis.stack.broker {
         Some(broker) => {
