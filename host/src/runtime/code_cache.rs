@@ -217,7 +217,7 @@ impl CodeCache {
             if at == 0 || (at < MAX_COPIES && bytes <= MAX_KEPT_BYTES) {
                 kept.insert(digest);
             } else if !kept.contains(&digest) {
-                fs::remove_file(path)?;
+                gone(fs::remove_file(path))?;
                 removed.insert(digest);
             }
         }
@@ -229,7 +229,7 @@ impl CodeCache {
                 || self.coded(path).is_some_and(|digest| removed.contains(digest));
             if *modified < before || at >= MAX_FRESH || was_of_one {
                 // Earlier versions of this program kept a folder there.
-                if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }?;
+                gone(if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) })?;
             }
         }
         Ok(())
@@ -248,6 +248,11 @@ impl CodeCache {
         let name = path.file_name()?.to_str()?.strip_suffix(&format!("-{}.cwasm", self.fingerprint))?;
         Some(name.split_once(SIGNED_BY).map_or(name, |(digest, _)| digest))
     }
+}
+
+/// What somebody else has removed meanwhile is removed.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// What stands between the digest of a component and the key that has signed its code.

@@ -419,7 +419,9 @@ impl Runtime {
     pub(super) async fn tidy(&self) {
         let wanted = |slot: &Arc<Slot>| {
             let artifact = if let Source::Registry(artifact) = &slot.settings.source { Some(artifact.digest.clone()) } else { None };
-            slot.recorded().into_iter().chain(artifact)
+            // What waits for its partners is on record only once it serves.
+            let awaiting = slot.awaiting().map(|version| version.digest.to_string());
+            slot.recorded().into_iter().chain(artifact).chain(awaiting)
         };
         self.loader.tidy(self.slots().iter().flat_map(wanted).collect()).await;
     }

@@ -1,7 +1,7 @@
 //! TLS to granted services: whose certificates count, and what is told of one that does not.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::aws_lc_rs;
@@ -55,20 +55,22 @@ fn connector(roots: RootCertStore) -> TlsConnector {
     TlsConnector::from(Arc::new(config.expect("the default versions of TLS")))
 }
 
-/// Whether the authorities are there that variables of the environment name: `SSL_CERT_FILE`, or else the folders of `SSL_CERT_DIR`. Where neither is
-/// set, those of the system count.
+/// Whether the authorities are there that variables of the environment name: those of `SSL_CERT_FILE` and of the folders of `SSL_CERT_DIR` count
+/// together. Where neither is set, those of the system count. No folders are none set.
 ///
 /// # Errors
 /// What is named has none: the variable, its value and why.
 pub fn check_authorities(variables: &BTreeMap<String, String>) -> Result<(), String> {
-    let (name, value, found) = match (variables.get("SSL_CERT_FILE"), variables.get("SSL_CERT_DIR")) {
-        (Some(file), _) => ("SSL_CERT_FILE", file, vec![load_certs_from_paths(Some(Path::new(file)), None)]),
-        (None, Some(text)) => {
-            let folders: Vec<PathBuf> = text.split(':').filter(|folder| !folder.is_empty()).map(PathBuf::from).collect();
-            ("SSL_CERT_DIR", text, folders.iter().map(|folder| load_certs_from_paths(None, Some(folder))).collect())
-        }
+    let file = variables.get("SSL_CERT_FILE");
+    let folders = variables.get("SSL_CERT_DIR").filter(|text| text.split(':').any(|folder| !folder.is_empty()));
+    let (name, value) = match (file, folders) {
+        (Some(file), _) => ("SSL_CERT_FILE", file),
+        (None, Some(folders)) => ("SSL_CERT_DIR", folders),
         (None, None) => return Ok(()),
     };
+    let paths = folders.into_iter().flat_map(|text| text.split(':')).filter(|folder| !folder.is_empty());
+    let in_folders = paths.map(|folder| load_certs_from_paths(None, Some(Path::new(folder))));
+    let found: Vec<_> = file.map(|file| load_certs_from_paths(Some(Path::new(file)), None)).into_iter().chain(in_folders).collect();
     let mut roots = RootCertStore::empty();
     let errors: Vec<String> = found.iter().flat_map(|found| found.errors.iter().map(ToString::to_string)).collect();
     let added: usize = found.into_iter().map(|found| roots.add_parsable_certificates(found.certs).0).sum();
@@ -90,8 +92,7 @@ fn authorities() -> RootCertStore {
         let errors = errors.join("; ");
         tracing::warn!(
             errors,
-            "this machine has no certificates of authorities, or `SSL_CERT_FILE` names none: granted services are held against the public \
-             authorities that this program brings"
+            "this machine has no certificates of authorities: granted services are held against the public authorities that this program brings"
         );
     } else if !errors.is_empty() {
         tracing::warn!(errors = errors.join("; "), "some certificates of authorities cannot be read: services with theirs are not reached");
@@ -162,6 +163,8 @@ mod tests {
         std::fs::copy(&good, in_folder("good.pem")).unwrap();
         let folders = format!("{missing}:{}", folder.path().display());
         assert_eq!(check(&[("SSL_CERT_DIR", &folders)]), Ok(()), "one of them has some");
+        assert_eq!(check(&[("SSL_CERT_FILE", &missing), ("SSL_CERT_DIR", &folders)]), Ok(()), "both count together");
+        assert_eq!(check(&[("SSL_CERT_DIR", "")]), Ok(()), "that names no folder");
     }
 
     #[tokio::test]
