@@ -5,9 +5,18 @@ import { exported, file, node, tool } from './editing'
 import { consoleOf, enter } from './operator'
 import { ScriptedModel } from './running/model'
 import type { RunningStore } from './running/store'
-import { expect, expectNoViolationsInBoth, test } from './store'
+import { expect, expectNoViolationsInBoth, test as storeTest } from './store'
 
 const { proposes } = ScriptedModel
+/** With a model that is gone after the test, whatever comes of it. */
+const test = storeTest.extend<{ model: ScriptedModel }>({
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright wants the pattern of what a fixture takes
+  model: async ({}, use) => {
+    const model = await ScriptedModel.start()
+    await use(model)
+    model.stop()
+  },
+})
 const copilot = (page: Page) => page.getByRole('region', { name: 'AI Copilot' })
 const button = (page: Page, name: string) => copilot(page).getByRole('button', { name, exact: true })
 const longer = (value: string) => proposes({ op: 'set', pointer: '/modules/0/config/readTimeout', value })
@@ -16,15 +25,15 @@ async function openCopilot(page: Page, store: RunningStore): Promise<void> {
   await page.goto(consoleOf(store))
   await tool(page, 'Load Server').click()
   await expect(node(page, 'orders-api')).toBeVisible()
-  await tool(page, 'AI Copilot').click()
+  if (await copilot(page).isHidden()) await tool(page, 'AI Copilot').click()
   await copilot(page).getByRole('textbox').fill('Wait longer for requests')
 }
 
 test('what a model proposes is tried and judged first, is one step to undo, and fails in one sentence', async ({
   visitor,
   startOwn,
+  model,
 }) => {
-  const model = await ScriptedModel.start()
   const environment = { COPILOT_URL: model.url, COPILOT_MODEL: 'small-model', COPILOT_API_KEY: 'a-key-of-the-test' }
   const store = await startOwn({ environment })
   const page = await visitor()
@@ -63,21 +72,24 @@ test('what a model proposes is tried and judged first, is one step to undo, and 
     [['No.', 'Never.', '{"edits": 7}'], "The model's answer is of no use"],
     [[{ status: 401 }], 'it does not take the `apiKey` of the config.'],
     [['{"explanation": "Nothing has to be changed."}'], 'small-model says: Nothing has to be changed.'],
-    [
-      [
-        proposes({ op: 'remove', pointer: '/nothing' }),
-        proposes({ op: 'remove', pointer: '/nothing' }),
-        proposes({ op: 'remove', pointer: '/nothing' }),
-      ],
-      'What it proposes cannot be made: There is nothing at nothing.',
-    ],
+    [[proposes({ op: 'remove', pointer: '/nothing' })], "edit 1 at '/nothing' takes away what is not there"],
   ] as const) {
     model.says(...script)
     await button(page, 'Ask small-model').click()
     await expect(copilot(page).locator('.copilot-model')).toContainText(words)
+    expect(model.asked.length).toBeLessThanOrEqual(3)
   }
+  // What the process and the page find wrong counts alike.
+  model.says('No.', longer('20 parsecs'))
+  await button(page, 'Ask small-model').click()
+  await expect(proposal).toBeVisible()
+  expect(model.asked).toHaveLength(3)
+  await proposal.getByRole('button', { name: 'Discard' }).click()
+
   model.says('silence', longer('20s'))
   await button(page, 'Ask small-model').click()
+  // Only a question that the model has heard takes the first of these.
+  await expect.poll(() => model.asked.length).toBe(1)
   await button(page, 'Stop').click()
   await expect(button(page, 'Ask small-model')).toBeEnabled()
   await expect(page.locator('.tab-dirty')).toHaveCount(0)
@@ -86,5 +98,4 @@ test('what a model proposes is tried and judged first, is one step to undo, and 
     await button(page, 'Ask small-model').click()
     await expect(proposal).toBeVisible({ timeout: 3_000 })
   }).toPass()
-  model.stop()
 })

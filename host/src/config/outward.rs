@@ -66,8 +66,17 @@ impl Outward {
     fn told(&mut self, pointer: String, value: Value) -> Value {
         match value {
             Value::Object(entries) => {
-                let entries = entries.into_iter().map(|(key, value)| (key.clone(), self.told(child(&pointer, &key), value)));
-                Value::Object(entries.collect::<Map<_, _>>())
+                let mut told = Map::new();
+                for (key, value) in entries {
+                    // What a key is for says where secrets are, so of keys only those lose something that are addresses.
+                    let mut key = without_addresses(&key);
+                    while told.contains_key(&key) {
+                        key.push('*');
+                    }
+                    let value = self.told(child(&pointer, &key), value);
+                    told.insert(key, value);
+                }
+                Value::Object(told)
             }
             Value::Array(items) => {
                 let items = items.into_iter().enumerate().map(|(index, item)| self.told(child(&pointer, &index.to_string()), item));
@@ -85,7 +94,15 @@ impl Outward {
             self.secrets.insert(pointer);
             return if is_open { scalar } else { HIDDEN.into() };
         }
-        if text.is_empty() { scalar } else { self.blotted(text).into() }
+        if text.is_empty() {
+            return scalar;
+        }
+        let told = self.blotted(text);
+        if told.contains(HIDDEN) {
+            // A secret is in it, such as a password in an address.
+            self.secrets.insert(pointer);
+        }
+        told.into()
     }
 }
 
@@ -110,27 +127,42 @@ fn blots(texts: [&str; 2], environment: &Environment) -> Vec<(String, String)> {
     blots
 }
 
-/// Without e-mail addresses, and without who somebody is in an address of the web.
+/// Without e-mail addresses, and without who somebody is in an address of the web, and by what password.
 fn without_addresses(words: &str) -> String {
+    without_emails(&without_logins(words))
+}
+
+/// Without what stands before the last `@` of `//somebody:password@host`. Only what ends a host for everybody who reads addresses ends it here:
+/// passwords have all other signs, and where more than a login is hidden, nobody is harmed.
+fn without_logins(words: &str) -> String {
     let (mut result, mut rest) = (String::with_capacity(words.len()), words);
-    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '%' | '+' | '-' | '!' | '*' | '\'' | '&' | ':' | '$');
+    let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '\\' | '?' | '#');
+    while let Some(at) = rest.find("//") {
+        let (before, after) = rest.split_at(at + 2);
+        result.push_str(before);
+        let host = &after[..after.find(ends).unwrap_or(after.len())];
+        let login = host.rfind('@').unwrap_or(0);
+        if login > 0 {
+            result.push_str(HIDDEN);
+        }
+        rest = &after[login..];
+    }
+    result + rest
+}
+
+fn without_emails(words: &str) -> String {
+    let (mut result, mut rest) = (String::with_capacity(words.len()), words);
+    let is_of_name = |c: char| c.is_alphanumeric() || "._%+-!*'&:$=,;~()".contains(c);
     let is_of_host = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
     while let Some(at) = rest.find('@') {
-        let before = &rest[..at];
-        let user = before.len() - before.trim_end_matches(is_of_name).len();
-        let after = &rest[at + 1..];
+        let (before, after) = (&rest[..at], &rest[at + 1..]);
+        let name = before.trim_end_matches(is_of_name).len();
         let host = after.find(|c| !is_of_host(c)).unwrap_or(after.len());
-        let is_of_web = before[..before.len() - user].ends_with("//");
-        if user == 0 || (!is_of_web && !after[..host].trim_end_matches('.').contains('.')) {
+        if name == at || !after[..host].trim_end_matches('.').contains('.') {
             result.push_str(&rest[..=at]);
             rest = after;
-        } else if is_of_web {
-            result.push_str(&before[..before.len() - user]);
-            result.push_str(HIDDEN);
-            result.push('@');
-            rest = after;
         } else {
-            result.push_str(&before[..before.len() - user]);
+            result.push_str(&before[..name]);
             result.push_str(EMAIL);
             rest = after[host..].trim_start_matches('@');
         }
@@ -187,7 +219,14 @@ modules:
         assert_eq!(config.pointer("/modules/3/config/targets/~1x"), Some(&json!("https://[hidden]@stock.example/")));
         assert_eq!(config.pointer("/modules/3/config/note"), Some(&json!("ask [e-mail], or @ada")));
         assert_eq!(config.pointer("/modules/4/config/copilot/model"), Some(&json!("m")), "what is no secret is told as it is");
-        let secrets = ["/modules/0/config/secret", "/modules/1/config/secret", "/modules/2/config/dsn", "/modules/4/config/copilot/apiKey"];
+        let secrets = [
+            "/modules/0/config/secret",
+            "/modules/1/config/issuer",
+            "/modules/1/config/secret",
+            "/modules/2/config/dsn",
+            "/modules/3/config/targets/~1x",
+            "/modules/4/config/copilot/apiKey",
+        ];
         assert_eq!(outward().secrets, secrets.map(str::to_owned).into());
     }
 
@@ -198,6 +237,30 @@ modules:
         let told = outward().blotted(words);
         assert_eq!(told, "Why is [hidden] not [hidden], ${JWT_SECRET} or ${ISSUER}? Tell [e-mail]");
         assert!(is_blot(&told) && !is_blot("plain"));
+    }
+
+    #[test]
+    fn nothing_of_a_password_is_left_in_an_address() {
+        for (written, told) in [
+            ("https://svc:Ab=12@stock:8080", "https://[hidden]@stock:8080"),
+            ("https://svc:Ab=12@stock.example", "https://[hidden]@stock.example"),
+            ("https://u:p@ss@host", "https://[hidden]@host"),
+            ("https://u:a,b;c~(d)'e\"f<g@host/x@y?z", "https://[hidden]@host/x@y?z"),
+            ("//u@host and http://a/b, ask ada@x.example", "//[hidden]@host and http://a/b, ask [e-mail]"),
+            ("https://stock.example/@ada", "https://stock.example/@ada"),
+            ("svc:Ab=12@stock.example", "[e-mail]"),
+        ] {
+            assert_eq!(without_addresses(written), told);
+            assert_eq!(without_addresses(told), told, "what was told is told as it is");
+        }
+    }
+
+    #[test]
+    fn keys_are_told_without_addresses() {
+        let text = "modules:\n  - config: {targets: {'https://u:hunter2@a': x, 'https://v:hunter3@a': b, ada@x.example: {secret: z}}}\n";
+        let outward = Outward::of(text, "", &Environment::default()).unwrap();
+        let targets = json!({"https://[hidden]@a": "x", "https://[hidden]@a*": "b", "[e-mail]": {"secret": "z"}});
+        assert_eq!(outward.config.pointer("/modules/0/config/targets"), Some(&targets));
     }
 
     #[test]

@@ -31,7 +31,7 @@ export class ScriptedModel {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`
   }
 
-  /** What it says next; `silence` is no answer at all. */
+  /** What it says next, the last of it as often as it is asked; `silence` is no answer at all. */
   says(...script: Says[]): void {
     this.#script.splice(0, this.#script.length, ...script)
     this.asked.length = 0
@@ -48,7 +48,7 @@ export class ScriptedModel {
   }
 
   #answer(response: ServerResponse): void {
-    const next = this.#script.shift() ?? { status: 500 }
+    const next = (this.#script.length > 1 ? this.#script.shift() : this.#script[0]) ?? { status: 500 }
     if (next === 'silence') return
     if (typeof next === 'object') {
       response.writeHead(next.status).end('{}')

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use tokio::sync::oneshot;
 
 use super::config::sent;
 use super::instances::{Body, private};
@@ -13,15 +14,23 @@ use crate::http::writes;
 use crate::services::ServiceError;
 use crate::services::console::{Actor, AppliedBody, AskBody, AskError, ConfigDesk, ModelError};
 
-/// Who hangs up stops the question: nothing was changed by it.
+/// Who hangs up stops the question: nothing was changed by it. What it has taken is written down all the same.
 pub(super) async fn ask(State(serving): State<Serving>, desk: ConfigDesk, actor: Actor, request: Request) -> Result<Response, ApiError> {
     let body: AskBody = sent(request, &serving, "").await?;
-    let settings = serving.app.plan.operator.as_ref().and_then(|operator| operator.copilot.as_ref());
+    let settings = serving.app.plan.operator.as_ref().and_then(|operator| operator.copilot.clone());
     let none = || ApiError::new(StatusCode::NOT_FOUND, "the config names no model: its operator.api has no `copilot`");
-    let answer = desk.ask(settings.ok_or_else(none)?, &actor, &body).await;
+    let settings = settings.ok_or_else(none)?;
+    // It goes with this future, which is dropped when nobody waits for it any more.
+    let (_waits, gone) = oneshot::channel::<()>();
+    let work = async move {
+        let stopped = async move { gone.await.unwrap_or_default() };
+        Ok::<_, ServiceError>(desk.ask(&settings, &actor, &body, stopped).await)
+    };
+    let answer = writes::finish(&serving.app.writes, work).await?;
     answer.map(|answer| private(Json(answer))).map_err(|error| match error {
         AskError::Service(error) => error.into(),
         AskError::Model(error) => of_model(error),
+        stopped @ AskError::Stopped => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, stopped.to_string()),
     })
 }
 

@@ -18,11 +18,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::staff;
+use super::{staff, until};
 use crate::client::{Answer, Client, PATIENCE};
 use crate::test_app::{SECRET, TestApp, repository};
 
 const KEY: &str = "sk-a-key-that-nobody-may-see";
+/// The shortest config that what [`longer`] proposes can be made in.
+const SMALL: &str = "modules: [{name: web, type: http.server}]";
 
 /// What the endpoint does about one question.
 enum Act {
@@ -239,6 +241,7 @@ async fn what_cannot_be_used_is_asked_for_again_twice_and_then_nothing_is_shown(
     endpoint.script([Act::Say("Sure, here is what I would do: nothing.".to_owned()), proposes(&steals), proposes(&longer())]);
     let asked = ask(&designer, "Wait longer", &text).await;
     assert_eq!((asked.status, &asked.body["edits"], &asked.body["tokens"]), (StatusCode::OK, &longer(), &json!(63)), "{asked:?}");
+    assert_eq!(asked.body["asked"], 3);
     let last = endpoint.messages(2);
     assert_eq!(last.len(), 6, "what it has said before and what was wrong with it: {last:?}");
     assert!(last[2].starts_with("Sure") && last[3].contains("it has no JSON object"), "{last:?}");
@@ -256,7 +259,19 @@ async fn what_cannot_be_used_is_asked_for_again_twice_and_then_nothing_is_shown(
         assert_eq!(endpoint.heard().len(), 3);
     }
 
-    // What the page has found wrong with a proposal goes with the next question.
+    // What the page has found wrong with a proposal goes with the next question, and three times are enough, whoever was not content.
+    let problem = "line 4: this is no duration";
+    let body = |asked: usize| json!({"question": "Wait longer", "text": text, "earlier": [{"edits": longer(), "problems": [problem]}], "asked": asked});
+    endpoint.script([Act::Say("no".to_owned()), proposes(&longer())]);
+    let asked = designer.post("/operator/copilot", &body(0)).await;
+    assert_eq!((asked.status, &asked.body["asked"]), (StatusCode::OK, &json!(3)), "{asked:?}");
+    endpoint.script([Act::Say("no".to_owned())]);
+    let asked = designer.post("/operator/copilot", &body(2)).await;
+    assert_eq!((asked.status, endpoint.heard().len()), (StatusCode::BAD_GATEWAY, 1), "{asked:?}");
+    endpoint.script([]);
+    let asked = designer.post("/operator/copilot", &body(3)).await;
+    assert_eq!((asked.status, &asked.body["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/asked")), "{asked:?}");
+
     endpoint.script([Act::Say("{\"explanation\": \"It cannot be done.\"}".to_owned())]);
     let problem = format!("line 4: '{SECRET}' is no duration");
     let body =
@@ -306,24 +321,57 @@ async fn an_endpoint_that_refuses_fails_is_cut_or_says_too_much_is_told_in_one_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_ends_by_itself_and_one_person_asks_one_thing_at_a_time() {
-    let (app, endpoint) = app(&[("COPILOT_TIMEOUT", "2s")]).await;
+    // Long enough for what comes between to be done within it, and for an answer.
+    let (app, endpoint) = app(&[("COPILOT_TIMEOUT", "8s")]).await;
     let designer = staff(&app, "dora", &[Role::Designer]).await;
     endpoint.script([Act::Silence, proposes(&longer())]);
-    let body = json!({"question": "Wait longer", "text": "modules: []"});
+    let body = json!({"question": "Wait longer", "text": SMALL});
     let first = designer.begin(Method::POST, "/operator/copilot", Some(&body));
     let second = async {
         tokio::time::timeout(PATIENCE, endpoint.asked.notified()).await.expect("the endpoint is asked");
-        ask(&designer, "Wait longer", "modules: []").await
+        ask(&designer, "Wait longer", SMALL).await
     };
     let (first, second) = tokio::join!(first, second);
     assert_eq!(second.status, StatusCode::TOO_MANY_REQUESTS, "{second:?}");
     assert!(second.body["detail"].as_str().unwrap().contains("of yours is under way"), "{second:?}");
     assert_eq!(first.status(), StatusCode::GATEWAY_TIMEOUT);
     let detail = tokio::time::timeout(Duration::from_secs(30), first.text()).await.unwrap().unwrap();
-    assert!(detail.contains("the model has not answered within 2 s"), "{detail}");
-    let next = ask(&designer, "Wait longer", "modules: []").await;
+    assert!(detail.contains("the model has not answered within 8 s"), "{detail}");
+    let next = ask(&designer, "Wait longer", SMALL).await;
     assert_eq!(next.status, StatusCode::OK, "the place is free again: {next:?}");
-    assert_eq!(audited(&app, 4).await[1].reason.as_deref(), Some("the model has not answered within 2 s"));
+    assert_eq!(audited(&app, 4).await[1].reason.as_deref(), Some("the model has not answered within 8 s"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_a_question_has_a_place_again_and_what_it_took_is_written_down() {
+    let (app, endpoint) = app(&[]).await;
+    let designer = staff(&app, "dora", &[Role::Designer]).await;
+    endpoint.script([Act::Say("no".to_owned()), Act::Silence]);
+    let body = json!({"question": "Wait longer", "text": SMALL});
+    let twice = async {
+        while endpoint.heard().len() < 2 {
+            endpoint.asked.notified().await;
+        }
+    };
+    tokio::select! {
+        answer = designer.begin(Method::POST, "/operator/copilot", Some(&body)) => panic!("nobody has answered: {answer:?}"),
+        asked = tokio::time::timeout(PATIENCE, twice) => asked.expect("the endpoint is asked, and asked again"),
+    }
+    // Who has asked has hung up.
+    until("the end of the question is written down", async || {
+        let listing = AuditListing { limit: 200, ..Default::default() };
+        let rows = app.store.audit.audited(&listing).await.unwrap();
+        rows.iter().any(|row| row.entry.action == "copilot.answer").then_some(Value::Null)
+    })
+    .await;
+    assert_eq!(audited(&app, 2).await[1].reason.as_deref(), Some("who has asked has stopped it; 21 tokens"));
+    endpoint.script([proposes(&longer())]);
+    let next = until("a place is free", async || {
+        let next = ask(&designer, "Wait longer", SMALL).await;
+        (next.status != StatusCode::TOO_MANY_REQUESTS).then_some(next.body)
+    })
+    .await;
+    assert_eq!((&next["edits"], &next["asked"]), (&longer(), &json!(1)), "{next}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1336,6 +1336,11 @@ export interface components {
              * @description Tokens that it has taken, where the endpoint tells.
              */
             tokens: number | null;
+            /**
+             * Format: uint
+             * @description How often it was asked for it by now, three times at most.
+             */
+            asked: number;
         };
         /** @description A proposal that somebody has applied. */
         CopilotApplied: {
@@ -1385,6 +1390,12 @@ export interface components {
             selected?: string | null;
             /** @description What the model has proposed before, and what was wrong with each; two at most. */
             earlier?: components["schemas"]["CopilotEarlier"][];
+            /**
+             * Format: uint
+             * @description How often the model was asked for it already, as the answer before has told; two at most.
+             * @default 0
+             */
+            asked: number;
         };
         /** @description How many instances a filter finds. */
         CountBody: {

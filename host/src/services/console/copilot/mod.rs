@@ -4,16 +4,20 @@
 //! reads is data, its answer too.
 
 mod answer;
+mod draft;
 mod model;
 mod prompt;
+
+use std::future::Future;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub use self::answer::Look;
 use self::answer::{Answer, Rules};
-pub use self::answer::{Edit, Look};
+pub use self::draft::Edit;
 pub use self::model::ModelError;
 use self::model::{Model, Reply};
 use super::actor::Actor;
@@ -25,8 +29,8 @@ use crate::services::error::FieldError;
 
 /// Bytes of a question.
 const MAX_QUESTION: usize = 4_000;
-/// How often a model is asked again, since something was wrong with its answer.
-const MAX_AGAIN: usize = 2;
+/// How often a model is asked for one question: again twice, since something was wrong with its answer, whoever has found that.
+const MOST_ASKED: usize = 3;
 /// Problems that it is told of at once, and bytes of each.
 const MAX_PROBLEMS: usize = 20;
 const MAX_PROBLEM: usize = 500;
@@ -47,6 +51,9 @@ pub struct AskBody {
     /// What the model has proposed before, and what was wrong with each; two at most.
     #[serde(default)]
     pub earlier: Vec<Earlier>,
+    /// How often the model was asked for it already, as the answer before has told; two at most.
+    #[serde(default)]
+    pub asked: usize,
 }
 
 /// A proposal that something was wrong with.
@@ -76,6 +83,8 @@ pub struct AskResult {
     pub look: Vec<Look>,
     /// Tokens that it has taken, where the endpoint tells.
     pub tokens: Option<u64>,
+    /// How often it was asked for it by now, three times at most.
+    pub asked: usize,
 }
 
 /// A proposal that somebody has applied.
@@ -104,14 +113,30 @@ pub enum AskError {
     /// It has not answered, or nothing that is of use.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Nobody waits for the answer.
+    #[error("who has asked has stopped it")]
+    Stopped,
+}
+
+/// What a question has taken by now.
+#[derive(Debug, Default)]
+struct Taken {
+    /// How often the model was asked, also on behalf of the page before.
+    asked: usize,
+    /// Tokens of its answers, where the endpoint tells.
+    tokens: Option<u64>,
 }
 
 impl ConfigDesk {
-    /// What the model proposes for a text. It is asked again, twice at most, where its answer cannot be used.
+    /// What the model proposes for a text. It is asked again where its answer cannot be used, three times in all at most. It is asked no more
+    /// once `stopped` ends; what was spent by then is written down all the same, so whoever calls this has to see it to its end.
     ///
     /// # Errors
     /// The question is none, the text cannot be read, somebody has asked often enough, or the model does not answer.
-    pub async fn ask(&self, settings: &plan::Copilot, actor: &Actor, body: &AskBody) -> Result<AskResult, AskError> {
+    pub async fn ask<S>(&self, settings: &plan::Copilot, actor: &Actor, body: &AskBody, stopped: S) -> Result<AskResult, AskError>
+    where
+        S: Future<Output = ()> + Send,
+    {
         check(body)?;
         let outward = self.configs.outward(&body.text).map_err(|why| field("/text", why))?;
         let id = uuid::Uuid::now_v7().to_string();
@@ -120,15 +145,21 @@ impl ConfigDesk {
         let messages = prompt::messages(&self.configs.schema(), &outward, body, &problems)?;
         let question = crate::text::quoted(&(outward.blotted)(&body.question), MAX_AUDITED);
         self.note_copilot(actor, "ask", &id, format!("{}: {question}", settings.model)).await?;
-        let asked = self.ask_until_useful(settings, actor, (&outward, messages)).await;
+        let mut taken = Taken { asked: body.asked.max(body.earlier.len()), tokens: None };
+        let asked = tokio::select! {
+            biased;
+            () = stopped => Err(AskError::Stopped),
+            asked = self.ask_until_useful(settings, actor, (&outward, messages), &mut taken) => asked,
+        };
         let said = match &asked {
-            Ok((answer, tokens)) => format!("{} edits, {} tokens", answer.edits.len(), told(*tokens)),
-            Err(error) => error.to_string(),
+            Ok(answer) => format!("{} edits, {} tokens", answer.edits.len(), told(taken.tokens)),
+            Err(error) => taken.tokens.map_or_else(|| error.to_string(), |tokens| format!("{error}; {tokens} tokens")),
         };
         self.note_copilot(actor, "answer", &id, said).await?;
-        let (Answer { explanation, edits, look }, tokens) = asked?;
+        let Answer { explanation, edits, look } = asked?;
         self.spent.gave(&id, actor.who());
-        Ok(AskResult { id, model: settings.model.clone(), explanation, edits, look, tokens })
+        let Taken { asked, tokens } = taken;
+        Ok(AskResult { id, model: settings.model.clone(), explanation, edits, look, tokens, asked })
     }
 
     /// Writes down that a proposal was applied.
@@ -148,22 +179,24 @@ impl ConfigDesk {
         settings: &plan::Copilot,
         actor: &Actor,
         (outward, mut messages): (&Outward, Vec<Value>),
-    ) -> Result<(Answer, Option<u64>), AskError> {
+        taken: &mut Taken,
+    ) -> Result<Answer, AskError> {
         let end = Instant::now() + settings.timeout;
         let model = Model::new(settings, end)?;
         let rules = Rules { outward };
-        let (mut tokens, mut again) = (None, 0);
         loop {
             self.spent.spend(actor.who(), settings.per_hour, self.keeping.clock.steady())?;
-            let Reply { content, tokens: taken } = model.ask(&messages).await?;
-            tokens = tokens.zip(taken).map(|(a, b): (u64, u64)| a + b).or(taken);
-            match rules.read(&content) {
-                Ok(answer) => return Ok((answer, tokens)),
-                Err(flaws) if again == MAX_AGAIN => return Err(ModelError::Useless(flaws.join("; ")).into()),
-                Err(flaws) => {
-                    again += 1;
-                    messages.extend(prompt::again(&content, &flaws));
-                }
+            taken.asked += 1;
+            let Reply { content, tokens } = model.ask(&messages).await?;
+            taken.tokens =
+                taken.tokens.zip(tokens).map(|(before, more): (u64, u64)| before.saturating_add(more)).or(tokens).or(taken.tokens);
+            let flaws = match rules.read(&content) {
+                Ok(answer) => return Ok(answer),
+                Err(flaws) => flaws,
+            };
+            messages.extend(prompt::again(&content, &flaws));
+            if taken.asked >= MOST_ASKED || !prompt::is_told(&messages) {
+                return Err(ModelError::Useless(flaws.join("; ")).into());
             }
         }
     }
@@ -191,11 +224,11 @@ fn check(body: &AskBody) -> Result<(), ServiceError> {
     if body.question.trim().is_empty() || length > MAX_QUESTION {
         return Err(field("/question", format!("a question has 1 to {MAX_QUESTION} bytes, and this has {length}")));
     }
-    if body.earlier.len() > MAX_AGAIN {
-        return Err(field(
-            "/earlier",
-            format!("a model is asked again {MAX_AGAIN} times at most, and this would be time {}", body.earlier.len()),
-        ));
+    for (pointer, asked) in [("/earlier", body.earlier.len()), ("/asked", body.asked)] {
+        if asked >= MOST_ASKED {
+            let most = MOST_ASKED - 1;
+            return Err(field(pointer, format!("a model is asked again {most} times at most, and this would be time {asked}")));
+        }
     }
     Ok(())
 }

@@ -10,6 +10,8 @@ use crate::services::console::outward::Outward;
 
 /// Bytes of all that is told.
 const MAX_PROMPT: usize = 600 << 10;
+/// Characters of what a model has said that it is told again: of more, nobody needs the rest to see what was wrong.
+const MAX_SAID: usize = 16_000;
 
 const RULES: &str = r#"You propose changes of the config of a process, which a person will look at before anything is done. The config is told as JSON; the person's file is YAML, and is edited by the places that you name.
 
@@ -34,7 +36,7 @@ pub(super) fn messages(schema: &Value, outward: &Outward, body: &AskBody, proble
     let problems: Vec<Value> = problems.iter().take(MAX_PROBLEMS).map(|problem| told(outward, problem)).collect();
     let asked = json!({
         "question": (outward.blotted)(&body.question),
-        "selected": body.selected.as_deref().map(|selected| (outward.blotted)(&cut(selected))),
+        "selected": body.selected.as_deref().map(|selected| place(outward, selected)),
         "problems": problems,
         "config": outward.config,
     });
@@ -42,10 +44,10 @@ pub(super) fn messages(schema: &Value, outward: &Outward, body: &AskBody, proble
     let mut messages = vec![json!({"role": "system", "content": rules}), json!({"role": "user", "content": asked.to_string()})];
     for Earlier { edits, problems } in &body.earlier {
         let before = json!({"explanation": "", "edits": edits});
-        let flaws: Vec<String> = problems.iter().take(MAX_PROBLEMS).map(|problem| (outward.blotted)(&cut(problem))).collect();
+        let flaws: Vec<String> = problems.iter().take(MAX_PROBLEMS).map(|problem| cut(&(outward.blotted)(problem))).collect();
         messages.extend(again(&before.to_string(), &flaws));
     }
-    let size: usize = messages.iter().map(|message| message.to_string().len()).sum();
+    let size = size(&messages);
     if size > MAX_PROMPT {
         let detail = format!("what a model would have to be told of this config is {size} bytes, and {MAX_PROMPT} are told at most");
         return Err(field("/text", detail));
@@ -53,8 +55,21 @@ pub(super) fn messages(schema: &Value, outward: &Outward, body: &AskBody, proble
     Ok(messages)
 }
 
+/// Whether these messages are no more than is told, also when a model is asked again.
+pub(super) fn is_told(messages: &[Value]) -> bool {
+    size(messages) <= MAX_PROMPT
+}
+
+fn size(messages: &[Value]) -> usize {
+    messages.iter().map(|message| message.to_string().len()).sum()
+}
+
 /// What a model has said, and what is wrong with that.
 pub(super) fn again(content: &str, flaws: &[String]) -> [Value; 2] {
+    let mut content = content.to_owned();
+    crate::text::cut(&mut content, MAX_SAID);
+    // A flaw may have words of the answer in it.
+    let flaws: Vec<String> = flaws.iter().take(MAX_PROBLEMS).map(|flaw| cut(flaw)).collect();
     let wrong = json!({"problems": flaws, "task": "Answer the question again, as an object of the same kind, without these problems."});
     [json!({"role": "assistant", "content": content}), json!({"role": "user", "content": wrong.to_string()})]
 }
@@ -66,8 +81,16 @@ fn cut(text: &str) -> String {
 }
 
 fn told(outward: &Outward, problem: &Value) -> Value {
-    let words = |name: &str| (outward.blotted)(&cut(problem[name].as_str().unwrap_or_default()));
-    json!({"pointer": problem["pointer"], "severity": problem["severity"], "message": words("message"), "help": words("help")})
+    let text = |name: &str| problem[name].as_str().unwrap_or_default();
+    // What is cut first may have half a secret left that nobody knows.
+    let words = |name: &str| cut(&(outward.blotted)(text(name)));
+    json!({"pointer": place(outward, text("pointer")), "severity": problem["severity"], "message": words("message"), "help": words("help")})
+}
+
+/// A JSON pointer without what may not be said: a key may be an address.
+fn place(outward: &Outward, pointer: &str) -> String {
+    let told = |step: &str| (outward.blotted)(&step.replace("~1", "/").replace("~0", "~"));
+    cut(&pointer.split('/').skip(1).fold(String::new(), |above, step| crate::services::error::pointer(&above, &told(step))))
 }
 
 /// The schema without the module types that are neither in the config nor in the question; of these, only the names of their settings.
@@ -122,6 +145,14 @@ fn named(schema: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_said_is_told_again_in_part() {
+        let [said, wrong] = again(&"\u{1}".repeat(1 << 20), &vec!["x".repeat(10_000); 100]);
+        assert_eq!(said["content"].as_str().unwrap().chars().count(), MAX_SAID + 1);
+        assert!(is_told(&[said.clone(), wrong.clone(), said, wrong]));
+        assert!(!is_told(&[json!({"content": "x".repeat(MAX_PROMPT)})]));
+    }
 
     #[test]
     fn of_the_schema_only_what_the_config_uses_is_told_in_full() {

@@ -9,8 +9,8 @@ import type { Problem } from '../judge.ts'
 import { added } from './judging.ts'
 import type { Offer } from './ProposalCard.tsx'
 
-/** How often it is asked again. */
-const MOST_AGAIN = 2
+/** How often it is asked for one question: the process counts, which also asks it again where its answer is of no use. */
+const MOST_ASKED = 3
 /** Characters of a question that a proposal is called by. */
 const MOST_TITLE = 60
 
@@ -46,13 +46,16 @@ export async function ask(asking: Asking): Promise<Asked> {
 async function asked(asking: Asking): Promise<Asked> {
   const { question, text, selected, over } = asking
   const earlier: api.Question['earlier'] = []
+  const place = selected && pointerTo(selected)
+  let soFar = 0
   for (;;) {
-    const answer = await api.askCopilot({ question, text, selected: selected && pointerTo(selected), earlier }, over)
+    const answer = await api.askCopilot({ question, text, selected: place, earlier, asked: soFar }, over)
     const { edits } = answer
+    soFar = answer.asked
     if (edits.length === 0) return { kind: 'said', words: answer.explanation }
     const tried = await trial(asking, edits)
     if (over.aborted) return { kind: 'stopped' }
-    if (tried.wrong.length === 0 || earlier.length === MOST_AGAIN) return outcomeFor(asking, tried, answer)
+    if (tried.wrong.length === 0 || soFar >= MOST_ASKED) return outcomeFor(asking, tried, answer)
     asking.onAgain(tried.wrong)
     earlier.push({ edits, problems: tried.wrong })
   }

@@ -63,7 +63,7 @@ export function MachineView({ workflow, onAsk }: Props) {
             onAsk={onAsk}
           />
         )}
-        {run && <Simulator machine={machine} run={run} />}
+        {run && <Simulator key={workflow} machine={machine} run={run} />}
       </div>
     </div>
   )

@@ -29,12 +29,16 @@ export interface Run {
   begin: () => void
 }
 
-/** `null` while nobody simulates. What has happened is kept when the text changes, as far as it still fits. */
+const NONE: readonly Input[] = []
+
+/** `null` while nobody simulates. What has happened is kept when the text changes, as far as it still fits, and is that of one machine. */
 export function useRun(machine: Machine | undefined, isOn: boolean): Run | null {
   const { source } = useModel()
-  const [inputs, setInputs] = useState<readonly Input[]>([])
+  const [kept, setKept] = useState<{ of: string; inputs: readonly Input[] } | null>(null)
+  const inputs = machine && kept?.of === machine.name ? kept.inputs : NONE
   return useMemo(() => {
     if (!machine || !isOn) return null
+    const setInputs = (inputs: readonly Input[]) => setKept({ of: machine.name, inputs })
     const rules = simulation(source.value, machine)
     const walk = walked(rules, inputs)
     const possible = choices(rules, walk.now)
