@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -28,16 +29,20 @@ fn config(folder: &Path) -> PathBuf {
 /// Ids of the orders that were confirmed.
 type Confirmed = Arc<Mutex<HashSet<String>>>;
 
-/// Customers who order one after the other each, until it is dropped.
-struct Load(Vec<tokio::task::JoinHandle<()>>);
+/// Customers who order one after the other each, until it is ended.
+struct Load {
+    stop: Arc<AtomicBool>,
+    customers: Vec<tokio::task::JoinHandle<()>>,
+}
 
 impl Load {
     fn on(customer: &Client, confirmed: &Confirmed) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
         let place = |_| {
-            let (customer, confirmed) = (customer.clone(), Arc::clone(confirmed));
+            let (customer, confirmed, stop) = (customer.clone(), Arc::clone(confirmed), Arc::clone(&stop));
             tokio::spawn(async move {
                 let body = order("prod-008", 1, "tok_visa");
-                loop {
+                while !stop.load(Ordering::Relaxed) {
                     // Whoever is told to come later does.
                     if let Ok(answer) = customer.try_send(Method::POST, "/api/orders", Some(&body), &[]).await
                         && answer.status == StatusCode::CREATED
@@ -49,13 +54,22 @@ impl Load {
                 }
             })
         };
-        Self((0..4).map(place).collect())
+        let customers = (0..4).map(place).collect();
+        Self { stop, customers }
+    }
+
+    /// Ends when every order under way was answered, or refused: none comes after that.
+    async fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for customer in self.customers {
+            customer.await.unwrap();
+        }
     }
 }
 
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+async fn end_all(load: [Load; 2]) {
+    for load in load {
+        load.end().await;
     }
 }
 
@@ -130,7 +144,7 @@ async fn orders_of_a_process_that_is_killed_go_on_in_the_other_one() {
     until_confirmed(&confirmed, 40).await;
     second.kill();
     let taken = confirmed.lock().clone();
-    drop(load);
+    end_all(load).await;
     for id in &taken {
         here.wait_within(PATIENCE * 4, "orders", id, &["delivered"]).await;
     }
@@ -142,7 +156,7 @@ async fn orders_of_a_process_that_is_killed_go_on_in_the_other_one() {
     let load = [Load::on(&here, &confirmed), Load::on(&there, &confirmed)];
     until_confirmed(&confirmed, taken.len() + 40).await;
     stop(first).await;
-    drop(load);
+    end_all(load).await;
     all_are_delivered_once(&there, &confirmed).await;
     until_shared_by(1, &home, &config, &url).await;
     let deadline = Instant::now() + PATIENCE * 4;

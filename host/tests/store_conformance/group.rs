@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millrace::clock::Clock;
 use millrace::store::{
@@ -158,22 +158,114 @@ async fn only_who_gives_no_sign_of_life_is_taken_for_dead() {
     let env = TestEnv::postgres();
     let epoch = env.store.instances.epoch();
     let (dead, living) = (epoch + 1, epoch + 2);
-    // Two on other machines: one that was killed, and one whose signs of life come.
-    let join = |id: u64, heartbeat: &str| {
-        format!(
-            "INSERT INTO owners (id, host, pid, backend_pid, started_at, heartbeat_at, transactions)
-             VALUES ({id}, 'elsewhere', 1, 0, now(), {heartbeat}, 0);"
-        )
+    // One that was killed, and one whose signs of life come. The clock of the database is set back each time: what it says tells nothing.
+    let (of_the_dead, of_the_living) = (elsewhere(dead, "now() + interval '1 hour'"), elsewhere(living, "now() - interval '1 hour'"));
+    let database = name(&env.dsn());
+    server().ask(&database, &format!("{of_the_dead} {of_the_living} UPDATE process SET epoch = {living}"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let beating = {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                let beat = format!("UPDATE owners SET heartbeat_at = heartbeat_at - interval '1 minute' WHERE id = {living}");
+                server().ask(&database, &beat);
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        })
     };
-    let joined = format!("{} {} UPDATE process SET epoch = {living}", join(dead, "now()"), join(living, "now() + interval '1 hour'"));
-    server().ask(&name(&env.dsn()), &joined);
-    let of = |owner: u64, id: &str| StepRun { status: RunStatus::Running, owner: Some(owner), fence: 1, ..run(id, "payment") };
-    env.store.resources.commit(with_runs([of(dead, "a"), of(living, "b")])).await.unwrap();
+    env.store.resources.commit(with_runs([held_by(dead, "a"), held_by(living, "b")])).await.unwrap();
     tokio::time::timeout(PATIENCE, env.store.group.bereaved()).await.expect("the dead one is found");
     assert_eq!(env.store.group.take_over(3).await.unwrap().runs, 1);
     let claimed = claim(&env.store, at(10), 10).await;
     assert_eq!(claimed.iter().map(|run| run.resource_id.as_str()).collect::<Vec<_>>(), ["a"]);
     assert_eq!(env.store.group.others(), 1);
+    stop.store(true, Ordering::Relaxed);
+    beating.join().unwrap();
+}
+
+/// Makes a process known to the database that is on another machine and has no session.
+fn elsewhere(id: u64, heartbeat: &str) -> String {
+    format!(
+        "INSERT INTO owners (id, host, pid, backend_pid, started_at, heartbeat_at, transactions)
+         VALUES ({id}, 'elsewhere', 1, 0, now(), {heartbeat}, 0);"
+    )
+}
+
+/// A run that a process has claimed.
+fn held_by(owner: u64, id: &str) -> StepRun {
+    StepRun { status: RunStatus::Running, owner: Some(owner), fence: 1, ..run(id, "payment") }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_ends_only_who_is_surely_dead() {
+    let env = TestEnv::postgres();
+    let (epoch, database) = (env.store.instances.epoch(), name(&env.dsn()));
+    let mut program = std::process::Command::new("true").spawn().unwrap();
+    let pid = program.id();
+    program.wait().unwrap();
+    // After an outage of the server nobody has a session, and no sign of life is young.
+    let [here, namesake, far] = [1, 2, 3].map(|n| epoch + n);
+    let like_mine = |id: u64, host: &str| {
+        format!(
+            "INSERT INTO owners (id, host, pid, backend_pid, started_at, heartbeat_at, transactions)
+             SELECT {id}, {host}, {pid}, 0, now(), now() - interval '1 hour', 0 FROM owners WHERE id = {epoch};"
+        )
+    };
+    let joined = [
+        like_mine(here, "host"),
+        like_mine(namesake, "split_part(host, ' ', 1) || ' another-boot pid:[1]'"),
+        elsewhere(far, "now() - interval '1 hour'"),
+        format!("UPDATE process SET epoch = {far}"),
+    ];
+    server().ask(&database, &joined.concat());
+    let newcomer = open(&on_server(&env.dsn()), Clock::system()).unwrap();
+    let ended = server().ask(&database, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM owners WHERE ended_at IS NOT NULL");
+    assert_eq!(ended, here.to_string(), "of the others nobody knows whether they live");
+
+    let deadline = Instant::now() + PATIENCE;
+    let living = [epoch, newcomer.instances.epoch()];
+    loop {
+        let owners = newcomer.group.owners().await.unwrap();
+        assert!(owners.iter().all(|owner| !owner.host.contains(' ')), "people know a machine by its name: {owners:?}");
+        if owners.iter().map(|owner| owner.id).eq(living) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "who gives no sign of life for long is dead: {owners:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_one_that_ends_while_another_is_taken_over_nothing_is_lost() {
+    let pair = Pair::new().await;
+    let (living, other) = (&pair.env.store, pair.other.instances.epoch());
+    let gone = other + 1;
+    living.resources.commit(with_runs([held_by(gone, "a"), held_by(other, "b")])).await.unwrap();
+    let (joined, ended) = (elsewhere(gone, "now()"), format!("UPDATE owners SET ended_at = now() WHERE id = {gone}"));
+    pair.ask(&format!("{joined} {ended}; UPDATE process SET epoch = {gone}"));
+    // The run of the one that is gone is locked until the other one has ended.
+    let database = name(&pair.env.dsn());
+    let lock = format!(
+        "DO $$ BEGIN
+             PERFORM 1 FROM step_runs WHERE resource_id = 'a' FOR UPDATE;
+             WHILE EXISTS (SELECT 1 FROM owners WHERE id = {other} AND ended_at IS NULL) LOOP PERFORM pg_sleep(0.02); END LOOP;
+         END $$"
+    );
+    let locking = std::thread::spawn(move || server().ask(&database, &lock));
+    let count = |which: &str| pair.ask(&format!("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {which}"));
+    pair.until("the run is locked", || count("wait_event = 'PgSleep'") == "1").await;
+    let taking = {
+        let group = Arc::clone(&living.group);
+        tokio::spawn(async move { group.take_over(3).await })
+    };
+    pair.until("it is waited for", || count("wait_event_type = 'Lock' AND query LIKE 'UPDATE step_runs%'") == "1").await;
+    pair.end_the_other();
+    assert_eq!(taking.await.unwrap().unwrap().runs, 1);
+    locking.join().unwrap();
+    let is_marked = || pair.ask(&format!("SELECT taken_over FROM owners WHERE id = {other}"));
+    assert_eq!(is_marked(), "f", "nobody has taken over from the one that ended meanwhile");
+    assert_eq!(living.group.take_over(3).await.unwrap().runs, 1);
+    assert_eq!(is_marked(), "t");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -214,18 +306,19 @@ async fn events_of_a_key_are_one_processs_to_publish_and_those_of_one_that_has_l
     let watching = {
         let stop = Arc::clone(&stop);
         std::thread::spawn(move || {
-            let mut looks = 0;
-            while !stop.load(Ordering::Relaxed) {
+            // Once at least, however late it begins.
+            loop {
                 let seen = server().ask(&database, "SELECT coalesce(max(position), 0) = count(*) FROM outbox");
                 assert_eq!(seen, "t");
-                looks += 1;
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
             }
-            looks
         })
     };
     all_at_once(committing).await;
     stop.store(true, Ordering::Relaxed);
-    assert!(watching.join().unwrap() > 0);
+    watching.join().unwrap();
 
     let mut by_key: BTreeMap<String, (BTreeSet<usize>, Vec<u64>)> = BTreeMap::new();
     for (index, store) in pair.both().into_iter().enumerate() {

@@ -20,10 +20,6 @@ pub struct Holds {
     known: RwLock<Known>,
     /// As many as there are of both, so that nobody looks where there are none.
     count: AtomicUsize,
-    /// Grows with every change that this process begins or makes: what the store said before is not the last word then.
-    changes: AtomicUsize,
-    /// Changes that are known here and not in the store yet.
-    begun: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -35,9 +31,29 @@ struct Known {
     put_off: HashMap<Name, PutOff>,
     /// Those of `waiting` that are neither held nor put off.
     due: HashSet<Name>,
+    /// Those of which a change is known here and not in the store yet, and how many.
+    begun: HashMap<Name, usize>,
+    /// While the store is asked what others have changed: those that this process changes meanwhile, of which it is not the last word then.
+    changed: Option<HashSet<Name>>,
+}
+
+/// What a store has: those that are held, and how many events wait for whom.
+type Found = (HashSet<Name>, HashMap<Name, usize>);
+
+async fn found(store: &dyn Instances) -> Result<Found, StoreError> {
+    let held = store.holds().await?.into_iter().collect();
+    let counted = |(kind, id, count)| ((kind, id), usize::try_from(count).unwrap_or(usize::MAX));
+    Ok((held, store.waiting_counts().await?.into_iter().map(counted).collect()))
 }
 
 impl Known {
+    /// Notes that a name is changed here, in case the store is just being asked.
+    fn note_changed(&mut self, name: &Name) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(name.clone());
+        }
+    }
+
     /// Puts a name among those that are due, or takes it away.
     fn judge(&mut self, name: Name) {
         if self.waiting.contains_key(&name) && !self.held.contains(&name) && !self.put_off.contains_key(&name) {
@@ -69,11 +85,20 @@ pub enum Waits {
 }
 
 /// See [`Holds::begin`].
-struct Begun<'a>(&'a AtomicUsize);
+struct Begun<'a> {
+    holds: &'a Holds,
+    name: Name,
+}
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        let mut known = self.holds.known.write();
+        if let Some(count) = known.begun.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                known.begun.remove(&self.name);
+            }
+        }
     }
 }
 
@@ -83,45 +108,51 @@ impl Holds {
     /// # Errors
     /// The store cannot be read.
     pub async fn open(store: &dyn Instances) -> Result<Self, StoreError> {
-        let held = store.holds().await?.into_iter().collect();
-        let counted = |(kind, id, count)| ((kind, id), usize::try_from(count).unwrap_or(usize::MAX));
-        let waiting: HashMap<Name, usize> = store.waiting_counts().await?.into_iter().map(counted).collect();
         let holds = Self::default();
-        holds.change(|known| {
-            let names: Vec<Name> = waiting.keys().cloned().collect();
-            *known = Known { held, waiting, ..Known::default() };
-            names.into_iter().for_each(|name| known.judge(name));
-        });
+        holds.merge(found(store).await?);
         Ok(holds)
     }
 
-    /// Learns what other processes have changed in `store`. What this process changes meanwhile stands, and the others' is learned the next time.
+    /// Learns what other processes have changed in `store`. Of the instances that this process changes meanwhile it learns nothing, and answers
+    /// false: what others have changed of them is learned the next time.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub(super) async fn learn(&self, store: &dyn Instances) -> Result<(), StoreError> {
-        let before = self.changes.load(Ordering::Acquire);
-        if self.begun.load(Ordering::Acquire) > 0 {
-            return Ok(());
-        }
-        let fresh = Self::open(store).await?;
-        let mut fresh = fresh.known.into_inner();
-        let mut known = self.known.write();
-        if self.begun.load(Ordering::Acquire) > 0 || self.changes.load(Ordering::Acquire) != before {
-            return Ok(());
-        }
-        fresh.put_off = std::mem::take(&mut known.put_off);
-        fresh.put_off.retain(|name, _| fresh.waiting.contains_key(name));
-        fresh.due.retain(|name| !fresh.put_off.contains_key(name));
-        *known = fresh;
-        self.count.store(known.held.len() + known.waiting.len(), Ordering::Release);
-        Ok(())
+    pub(super) async fn learn(&self, store: &dyn Instances) -> Result<bool, StoreError> {
+        self.begin_to_learn();
+        Ok(self.merge(found(store).await?))
+    }
+
+    fn begin_to_learn(&self) {
+        self.change(|known| known.changed = Some(known.begun.keys().cloned().collect()));
+    }
+
+    /// Takes what a store has for what there is, but for what was changed here since it was asked. Whether there was no such thing.
+    fn merge(&self, (mut held, mut waiting): Found) -> bool {
+        let mut is_all = true;
+        self.change(|known| {
+            let changed = known.changed.take().unwrap_or_default();
+            is_all = changed.is_empty();
+            held.retain(|name| !changed.contains(name));
+            held.extend(changed.iter().filter(|name| known.held.contains(*name)).cloned());
+            waiting.retain(|name, _| !changed.contains(name));
+            waiting.extend(changed.iter().filter_map(|name| Some((name.clone(), *known.waiting.get(name)?))));
+            let names: Vec<Name> = waiting.keys().cloned().collect();
+            known.put_off.retain(|name, _| waiting.contains_key(name));
+            (known.held, known.waiting) = (held, waiting);
+            known.due.clear();
+            names.into_iter().for_each(|name| known.judge(name));
+        });
+        is_all
     }
 
     /// A change that is known before it is written, until this is dropped.
-    fn begin(&self) -> Begun<'_> {
-        self.begun.fetch_add(1, Ordering::AcqRel);
-        Begun(&self.begun)
+    fn begin(&self, name: &Name) -> Begun<'_> {
+        self.change(|known| {
+            *known.begun.entry(name.clone()).or_default() += 1;
+            known.note_changed(name);
+        });
+        Begun { holds: self, name: name.clone() }
     }
 
     /// Whether an instance is held.
@@ -188,7 +219,7 @@ impl Holds {
     /// The store did not do it.
     pub async fn hold(&self, store: &dyn Instances, (kind, id): (&str, &str), hold: Hold, audit: AuditEntry) -> Result<bool, StoreError> {
         let was_held = self.has(kind, id);
-        let _begun = self.begin();
+        let _begun = self.begin(&(kind.to_owned(), id.to_owned()));
         // Known before it is written: no run is claimed in between.
         self.note(kind, id, true);
         let held = store.hold(kind, id, hold, Some(audit)).await;
@@ -203,7 +234,7 @@ impl Holds {
     /// # Errors
     /// The store did not do it.
     pub async fn let_go(&self, store: &dyn Instances, (kind, id): (&str, &str), audit: AuditEntry) -> Result<bool, StoreError> {
-        let _begun = self.begin();
+        let _begun = self.begin(&(kind.to_owned(), id.to_owned()));
         let was_held = store.let_go(kind, id, Some(audit)).await?;
         self.note(kind, id, false);
         Ok(was_held)
@@ -226,7 +257,7 @@ impl Holds {
         if waiting >= MAX_WAITING {
             return Ok(Waits::TooMany);
         }
-        let _begun = self.begin();
+        let _begun = self.begin(&name);
         // Known before it is written: nothing that comes later overtakes it.
         self.change(|known| {
             *known.waiting.entry(name.clone()).or_default() += 1;
@@ -243,6 +274,7 @@ impl Holds {
     pub(super) fn waits_no_longer(&self, kind: &str, id: &str) {
         let name = (kind.to_owned(), id.to_owned());
         self.change(|known| {
+            known.note_changed(&name);
             let Some(count) = known.waiting.get_mut(&name) else { return };
             *count -= 1;
             if *count == 0 {
@@ -263,6 +295,7 @@ impl Holds {
     fn note(&self, kind: &str, id: &str, is_held: bool) {
         let name = (kind.to_owned(), id.to_owned());
         self.change(|known| {
+            known.note_changed(&name);
             if is_held {
                 known.held.insert(name.clone());
             } else {
@@ -275,7 +308,6 @@ impl Holds {
 
     fn change(&self, change: impl FnOnce(&mut Known)) {
         let mut known = self.known.write();
-        self.changes.fetch_add(1, Ordering::AcqRel);
         change(&mut known);
         self.count.store(known.held.len() + known.waiting.len(), Ordering::Release);
     }
@@ -323,5 +355,30 @@ mod tests {
         assert!(holds.due(10).is_empty() && holds.put_off_until_run().is_empty(), "no run is waited for");
         holds.look_again_at_all();
         assert_eq!(holds.due(10).len(), 1);
+    }
+    fn name(id: &str) -> Name {
+        ("things".to_owned(), id.to_owned())
+    }
+
+    #[test]
+    fn what_changes_while_the_store_is_asked_keeps_nobody_from_learning_the_rest() {
+        let holds = held();
+        holds.note("things", "gone", true);
+        let begun = holds.begin(&name("begun"));
+        holds.note("things", "begun", true);
+        holds.begin_to_learn();
+        holds.note("things", "mine", true);
+        holds.waits_no_longer("things", "a");
+        let found = || (HashSet::from([name("a"), name("theirs")]), HashMap::from([(name("a"), 1), (name("waits"), 2)]));
+        assert!(!holds.merge(found()), "of some nothing was learned");
+        for (id, is_held) in [("a", true), ("theirs", true), ("mine", true), ("begun", true), ("gone", false)] {
+            assert_eq!(holds.has("things", id), is_held, "{id}");
+        }
+        assert_eq!(holds.due(10), [name("waits")], "none waits for the first any more");
+
+        drop(begun);
+        holds.begin_to_learn();
+        assert!(holds.merge(found()));
+        assert!(holds.has("things", "theirs") && !holds.has("things", "mine") && !holds.has("things", "begun"));
     }
 }

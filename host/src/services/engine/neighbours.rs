@@ -1,13 +1,14 @@
 //! What the engine does about the other processes that have its database: it takes over from those that are gone, and looks for what the others
 //! have changed, once a second and when they tell of it. Where a process has its database for itself there is nothing to look at.
 //!
-//! What is kept in memory beside the database is as old as a second: whose instances are held, how many there are. Nothing of it decides alone what
-//! is written.
+//! What is kept in memory beside the database is as old as the last look: whose instances are held a second, how many there are as long as
+//! [`LASTS`] says. Nothing of it decides alone what is written.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 use super::active::Active;
 use super::change_notifier::ChangeNotifier;
@@ -24,6 +25,8 @@ use crate::store::{Group, Heard, Instances, StoreError};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What is counted is counted again after so many times what it took.
 const LASTS: u32 = 20;
+/// How long after the database has committed something it is counted here for certain, unless the process has no time for anything.
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// Looks after what the others do.
 pub struct Neighbours {
@@ -36,6 +39,7 @@ pub struct Neighbours {
     per_owner: Arc<PerOwner>,
     holds: Arc<Holds>,
     generation: Generation,
+    /// There are no others, and what they have changed was seen to the last.
     was_alone: bool,
     /// Not to be counted before.
     count_at: Instant,
@@ -56,10 +60,13 @@ impl Neighbours {
     /// The store has failed for good.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
         let group = Arc::clone(&self.group);
+        // Whoever is bereaved again and again, because nothing can be taken over, looks all the same.
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_requested() {
             let done = tokio::select! {
                 () = group.bereaved() => self.take_over().await,
-                () = tokio::time::sleep(LOOK_EVERY) => self.look().await,
+                _ = looks.tick() => self.look().await,
                 () = stop.requested() => return Ok(()),
             };
             match done {
@@ -81,23 +88,37 @@ impl Neighbours {
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
-        // Once more after the last one has left: what it has changed is seen.
+        // After the last one has left until all that it has changed was seen: later there is no look that would put right what this one missed.
         let is_alone = self.group.others() == 0;
-        if std::mem::replace(&mut self.was_alone, is_alone) && is_alone {
+        if self.was_alone && is_alone {
             return Ok(());
         }
+        self.was_alone = false;
         self.waker.look_again();
         self.outbox_grew.notify_one();
         self.change_notifier.all_may_have_changed();
         self.generation.advance();
-        self.holds.learn(self.store.as_ref()).await?;
-        let begin = Instant::now();
-        if is_alone || begin >= self.count_at {
-            self.active.count_anew(&self.store.unfinished().await?);
-            self.per_owner.count_anew(self.store.as_ref()).await?;
-            self.count_at = Instant::now() + begin.elapsed() * LASTS;
+        let has_learned_all = self.holds.learn(self.store.as_ref()).await?;
+        if Instant::now() >= self.count_at {
+            let is_exact = self.count_anew(is_alone).await?;
+            self.was_alone = is_alone && is_exact && has_learned_all;
         }
         Ok(())
+    }
+
+    /// Counts what there is. Whether that is exact, which is found out for certain only if it is to be `for_good`.
+    async fn count_anew(&mut self, for_good: bool) -> Result<bool, StoreError> {
+        let begin = Instant::now();
+        let before = self.active.before();
+        let unfinished = self.store.unfinished().await?;
+        let by_owner = self.per_owner.ask(self.store.as_ref()).await?;
+        self.count_at = Instant::now() + begin.elapsed() * LASTS;
+        if for_good {
+            // What was committed before it was asked has been counted by then, and has moved the counts.
+            tokio::time::sleep(SETTLED).await;
+        }
+        let are_exact = [self.active.count_anew(&before, &unfinished), self.per_owner.count_anew(&by_owner)];
+        Ok(are_exact == [true; 2])
     }
 }
 

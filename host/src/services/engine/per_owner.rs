@@ -1,6 +1,6 @@
 //! How many instances each owner has in the states that a limit is about, kept in memory so that asking costs nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use parking_lot::Mutex;
 
@@ -15,9 +15,21 @@ pub struct PerOwner {
 struct Limit {
     most: u64,
     states: BTreeSet<String>,
-    /// By owner. Two commits that follow each other may be counted the other way round, so for a moment there can be less than none.
-    counts: Mutex<HashMap<String, i64>>,
+    counts: Mutex<Counts>,
 }
+
+#[derive(Clone, Default)]
+struct Counts {
+    /// By owner. Two commits that follow each other may be counted the other way round, so for a moment there can be less than none.
+    of: HashMap<String, i64>,
+    /// Grows with whatever is counted.
+    changes: u64,
+    /// Instances that are counted and not written yet.
+    begun: u64,
+}
+
+/// What the store was found to have, and what was counted before it was asked, by kind of resource.
+pub(super) struct Asked(HashMap<String, (Counts, Vec<(String, u64)>)>);
 
 /// An instance that is counted and not written yet. It is no longer counted when this is dropped, unless it was kept.
 #[must_use]
@@ -39,18 +51,31 @@ impl PerOwner {
             limits.insert(handler.kind.clone(), Limit { most: *max_instances, states: states.clone(), counts: Mutex::default() });
         }
         let counted = Self { limits };
-        counted.count_anew(store).await?;
+        counted.count_anew(&counted.ask(store).await?);
         Ok(counted)
     }
 
-    /// Counts what the store has. Where others write it too, what begins or ends meanwhile is counted the next time.
-    pub(super) async fn count_anew(&self, store: &dyn Instances) -> Result<(), StoreError> {
+    /// What the store has, for [`Self::count_anew`].
+    pub(super) async fn ask(&self, store: &dyn Instances) -> Result<Asked, StoreError> {
+        let mut asked = HashMap::new();
         for (kind, limit) in &self.limits {
+            let before = limit.counts.lock().clone();
             let listed: Vec<String> = limit.states.iter().cloned().collect();
-            let found = store.unfinished_by_owner(kind, &listed).await?;
-            *limit.counts.lock() = found.into_iter().map(|(owner, count)| (owner, i64::try_from(count).unwrap_or(i64::MAX))).collect();
+            asked.insert(kind.clone(), (before, store.unfinished_by_owner(kind, &listed).await?));
         }
-        Ok(())
+        Ok(Asked(asked))
+    }
+
+    /// Counts what the store was found to have, where others write it too. What has moved since it was asked stands beside it: only what was wrong
+    /// before is put right. Whether the counts are exact: where something moved nobody knows whether the store had it already, and it has to be
+    /// asked again.
+    pub(super) fn count_anew(&self, Asked(asked): &Asked) -> bool {
+        let mut is_exact = true;
+        for (kind, limit) in &self.limits {
+            let Some((before, found)) = asked.get(kind) else { continue };
+            is_exact &= limit.put_right(before, found);
+        }
+        is_exact
     }
 
     /// One more of `owner`; nothing to keep where there is no limit. It is counted before it is written, so that many at once cannot become too many.
@@ -60,11 +85,12 @@ impl PerOwner {
     pub fn begin<'a>(&'a self, kind: &str, owner: Option<&'a str>) -> Result<Option<Share<'a>>, Full> {
         let (Some(limit), Some(owner)) = (self.limits.get(kind), owner) else { return Ok(None) };
         let mut counts = limit.counts.lock();
-        let count = counts.get(owner).copied().unwrap_or_default();
+        let count = counts.of.get(owner).copied().unwrap_or_default();
         if u64::try_from(count).is_ok_and(|count| count >= limit.most) {
             return Err(Full);
         }
-        counts.insert(owner.to_owned(), count + 1);
+        counts.add(owner, 1);
+        counts.begun += 1;
         Ok(Some(Share { limit, owner, is_kept: false }))
     }
 
@@ -98,21 +124,46 @@ impl Share<'_> {
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
+        let mut counts = self.limit.counts.lock();
+        counts.begun -= 1;
         if !self.is_kept {
-            self.limit.add(self.owner, -1);
+            counts.add(self.owner, -1);
         }
     }
 }
 
 impl Limit {
-    /// Who has none is forgotten.
     fn add(&self, owner: &str, change: i64) {
+        self.counts.lock().add(owner, change);
+    }
+
+    /// Adds to each owner's count what was missing in it `before`, when the store had `found`. Whether nothing had moved since.
+    fn put_right(&self, before: &Counts, found: &[(String, u64)]) -> bool {
+        let found: HashMap<&str, i64> =
+            found.iter().map(|(owner, count)| (owner.as_str(), i64::try_from(*count).unwrap_or(i64::MAX))).collect();
+        let owners: HashSet<&str> = before.of.keys().map(String::as_str).chain(found.keys().copied()).collect();
         let mut counts = self.counts.lock();
-        let count = counts.get(owner).copied().unwrap_or_default().saturating_add(change);
+        let is_exact = before.begun == 0 && before.changes == counts.changes;
+        for owner in owners {
+            let had = before.of.get(owner).copied().unwrap_or_default();
+            let missing = found.get(owner).copied().unwrap_or_default().saturating_sub(had);
+            if missing != 0 {
+                counts.add(owner, missing);
+            }
+        }
+        is_exact
+    }
+}
+
+impl Counts {
+    /// Who has none is forgotten.
+    fn add(&mut self, owner: &str, change: i64) {
+        self.changes += 1;
+        let count = self.of.get(owner).copied().unwrap_or_default().saturating_add(change);
         if count == 0 {
-            counts.remove(owner);
+            self.of.remove(owner);
         } else {
-            counts.insert(owner.to_owned(), count);
+            self.of.insert(owner.to_owned(), count);
         }
     }
 }
@@ -138,7 +189,7 @@ mod tests {
         drop(one);
         assert!(has_room(&limits, "ada"));
         two.unwrap().keep("done");
-        assert!(limits.limits["things"].counts.lock().is_empty(), "who has none is forgotten");
+        assert!(limits.limits["things"].counts.lock().of.is_empty(), "who has none is forgotten");
         assert!(limits.begin("others", Some("ada")).unwrap().is_none() && limits.begin("things", None).unwrap().is_none());
     }
 
@@ -161,6 +212,28 @@ mod tests {
         let limits = of_two();
         limits.moved("things", Some("ada"), "waiting", "done");
         limits.moved("things", Some("ada"), "undone", "waiting");
-        assert!(limits.limits["things"].counts.lock().is_empty());
+        assert!(limits.limits["things"].counts.lock().of.is_empty());
+    }
+
+    /// The store has those of ada, and of nobody else, and was asked now.
+    fn asked(limits: &PerOwner, of_ada: u64) -> Asked {
+        let before = limits.limits["things"].counts.lock().clone();
+        Asked([("things".to_owned(), (before, vec![("ada".to_owned(), of_ada)]))].into())
+    }
+
+    #[test]
+    fn what_moves_while_the_store_is_asked_is_not_lost() {
+        let limits = of_two();
+        let count = |owner: &str| limits.limits["things"].counts.lock().of.get(owner).copied();
+        limits.moved("things", Some("bob"), "undone", "waiting");
+        let before = asked(&limits, 5);
+        let share = limits.begin("things", Some("ada")).unwrap().unwrap();
+        limits.moved("things", Some("ada"), "undone", "waiting");
+        assert!(!limits.count_anew(&before), "nobody knows whether the store had them");
+        assert_eq!((count("ada"), count("bob")), (Some(7), None));
+        assert!(!limits.count_anew(&asked(&limits, 6)), "one is not written yet");
+        share.keep("waiting");
+        assert!(limits.count_anew(&asked(&limits, 7)));
+        assert_eq!(count("ada"), Some(7));
     }
 }

@@ -1,6 +1,6 @@
 //! Carries the outbox to the bus: in the sequence of the commits, each event at least once, marked only after the bus has it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +101,18 @@ impl Held {
         self.0.remove(key);
     }
 
+    /// Forgets the keys that were due at `now` and are not among those `found` in the backlog, of which this process has no event any more: another
+    /// one publishes them, or has. Where not all of the backlog was read, nobody knows, and it is looked for them later.
+    fn forget_all_but(&mut self, found: &HashSet<String>, now: Instant, has_read_all: bool) {
+        self.0.retain(|key, hold| {
+            let is_missed = hold.until <= now && !found.contains(key);
+            if is_missed {
+                hold.until = now + BACKOFF.1;
+            }
+            !(is_missed && has_read_all)
+        });
+    }
+
     /// When the first of them may be tried again.
     fn first_due(&self) -> Option<Instant> {
         self.0.values().map(|hold| hold.until).min()
@@ -171,6 +183,7 @@ impl Relay {
         // events left behind.
         let now = Instant::now();
         let (mut after, mut published) = (0, Vec::new());
+        let (mut found, mut has_read_all) = (HashSet::new(), false);
         // Keys that are held back must not hold up the others: look beyond their events.
         for _ in 0..MAX_WINDOWS {
             let mut rows = self.store.unpublished(after, BATCH).await?;
@@ -183,10 +196,17 @@ impl Relay {
             }
             let full = rows.len() == BATCH;
             after = rows.iter().map(|row| row.position).max().unwrap_or(after);
+            found.extend(rows.iter().filter(|row| self.held.0.contains_key(&row.key)).map(|row| row.key.clone()));
+            has_read_all = !full;
             published.extend(self.publish(&rows, now).await);
             if !full || !published.is_empty() {
                 break;
             }
+        }
+        // Else a key whose events went to another process would be due for ever: the backlog would be read without a pause, and the refusal told.
+        if has_read_all || published.is_empty() {
+            self.held.forget_all_but(&found, now, has_read_all);
+            *self.refusals.0.lock() = self.held.oldest();
         }
         if !published.is_empty() {
             crash_point!("published-not-marked");
@@ -308,6 +328,44 @@ mod tests {
         assert_eq!(held.first_due(), Some(now + BACKOFF.1));
         held.release("a");
         assert!(!held.holds("a", now) && held.first_due().is_none());
+    }
+
+    #[test]
+    fn a_key_of_which_nothing_is_left_is_forgotten_once_it_is_due() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        for key in ["gone", "found"] {
+            held.refuse(key, "t", String::new(), now);
+        }
+        let (found, due) = (HashSet::from(["found".to_owned()]), now + BACKOFF.0);
+        held.forget_all_but(&HashSet::new(), now, true);
+        assert_eq!(held.0.len(), 2, "none is due");
+        held.forget_all_but(&found, due, false);
+        assert_eq!((held.0["gone"].until, held.0["found"].until), (due + BACKOFF.1, due), "it may be in what was not read");
+        held.forget_all_but(&found, due + BACKOFF.1, true);
+        assert_eq!(held.0.keys().collect::<Vec<_>>(), ["found"]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_ends_with_the_events_that_another_process_publishes() {
+        let store = Arc::new(Memory::new());
+        write(&store, "one").await;
+        let told = Arc::new(Told { refused: Some("one".into()), ..Told::default() });
+        let (bus, stop, refusals) = (Arc::new(Embedded::new(1, Duration::from_secs(5))), Stop::new(), Arc::new(Refusals::default()));
+        let subscriptions = vec![Subscription { consumer: "test".into(), topic: "t".into() }];
+        let listening = Arc::clone(&bus).run(subscriptions, Arc::clone(&told) as Arc<dyn Sink>, stop.clone());
+        let mut relay = Relay::new(store.clone(), Arc::default(), bus, (Arc::clone(&refusals), Arc::default()));
+        let passing = async {
+            assert_eq!(relay.pass().await.unwrap(), 0);
+            assert!(refusals.0.lock().is_some() && relay.held.first_due().is_some());
+            let rows = store.unpublished(0, 1).await.unwrap();
+            store.mark_published(&[rows[0].position]).await.unwrap();
+            // Its time is up.
+            relay.held.0.values_mut().for_each(|hold| hold.until = Instant::now());
+            assert_eq!(relay.pass().await.unwrap(), 0);
+            assert!(refusals.0.lock().is_none() && relay.held.first_due().is_none());
+            stop.request();
+        };
+        tokio::join!(listening, passing).0.unwrap();
     }
 
     /// Whether each event was said to be new, in the sequence in which they came; those of `refused` are never taken.

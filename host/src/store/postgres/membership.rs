@@ -75,6 +75,11 @@ impl Membership {
         self.judge();
     }
 
+    /// How old the last sign of life is that has arrived, whoever has given it: each transaction is one as well.
+    pub(super) fn renewed_before(&self) -> Duration {
+        self.renewed.lock().elapsed()
+    }
+
     /// Says whether this process is sure of what it has.
     pub(super) fn judge(&self) {
         let is_sure = self.others() == 0 || self.renewed.lock().elapsed() < SURE_FOR;

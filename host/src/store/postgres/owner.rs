@@ -4,6 +4,8 @@
 //! Transactions that write are one after the other, of all processes: each begins by locking the row of the database. So whatever holds of one
 //! process that writes alone holds of all of them together, and positions of the outbox have the sequence of the commits.
 
+use std::time::Duration;
+
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Error, Row as _};
 
@@ -15,19 +17,25 @@ use super::unit::sql;
 /// What a process is told whose row was ended.
 pub(super) const REPLACED: &str = "another process has taken over what this one had in the database, because this one gave no sign of life: nothing is written by this one any more";
 
-/// Age of the last sign of life, in seconds by the database's clock, from which on a process is taken for dead.
-pub(super) const LEASE_SECONDS: f64 = 10.0;
+/// How long no sign of life is seen, by the clock of who looks, until a process is taken for dead.
+const LEASE: Duration = Duration::from_secs(10);
 /// The same of one whose session is gone, as that of a process that was killed: one that lives has a new session by then.
-pub(super) const GONE_SECONDS: f64 = 5.0;
+const GONE: Duration = Duration::from_secs(5);
 
 /// A process that has the database, as another one sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
     pub(super) id: i64,
+    /// Name of its machine.
     pub(super) host: String,
     pub(super) pid: i64,
-    /// Seconds since its last sign of life.
-    pub(super) age: f64,
+    /// Its last sign of life, in microseconds of the database's clock. Somebody may set that clock, so what it says is only whether there has been
+    /// another sign since.
+    pub(super) heartbeat_at: i64,
+    /// Where its number means something, see [`machine`].
+    machine: String,
+    /// Seconds since its last sign of life, as far as the database's clock can be believed.
+    age: f64,
     /// Whether the server still has its session; nothing where the server does not say which sessions it has.
     has_session: Option<bool>,
     has_ended: bool,
@@ -35,17 +43,23 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Whether it is dead, to whom has looked for so many seconds without a break: after a time in which nobody could give a sign of life, nobody
-    /// is to be taken for dead.
-    pub(super) fn is_dead(&self, looked_for: f64) -> bool {
-        (self.age > LEASE_SECONDS && looked_for > LEASE_SECONDS)
-            || (self.has_session == Some(false) && self.age > GONE_SECONDS && looked_for > GONE_SECONDS)
+    /// Whether it is dead, to whom has looked for so long without a break and has seen no sign of life: after a time in which nobody could give
+    /// one, nobody is to be taken for dead.
+    pub(super) fn is_dead(&self, silent_for: Duration) -> bool {
+        silent_for > LEASE || (self.has_session == Some(false) && silent_for > GONE)
     }
 
-    /// Whether nobody has to look for longer: its session is gone, and so is the process on this machine, or its lease.
-    fn is_surely_dead(&self, host: &str, is_here: impl Fn(i64) -> bool) -> bool {
-        let is_gone = self.has_session == Some(false);
-        is_gone && (self.age > LEASE_SECONDS || (self.host == host && !is_here(self.pid)))
+    /// Whether nobody has to look at it for a while first: its session is gone, and so is the process on this machine. How old its sign of life is
+    /// tells a newcomer nothing: after an outage of the server that of each who lives is old, and none of them has a session.
+    fn is_surely_dead(&self, machine: &str, is_here: impl Fn(i64) -> bool) -> bool {
+        self.has_session == Some(false) && self.machine == machine && !is_here(self.pid)
+    }
+
+    /// Whether it keeps a newcomer of another shop out. One that has gone without a word does not for ever: nobody is there to look at it.
+    fn keeps_out(&self, kinds: &[String]) -> bool {
+        let is_away = self.has_session == Some(false) && self.age > LEASE.as_secs_f64();
+        let is_of_another_shop = !kinds.is_empty() && !self.kinds.is_empty() && !self.kinds.iter().any(|kind| kinds.contains(kind));
+        is_of_another_shop && !is_away
     }
 
     /// It has ended, and nobody has taken over from it.
@@ -54,19 +68,46 @@ impl Seen {
     }
 }
 
+/// Where the number of a process means something: on one machine, as long as it is up, and among those who see each other there. Containers may
+/// have a name of a machine in common, and each a process 1 of its own. What is kept of it in the column `host` is three words, the first the name
+/// that people know it by; fewer where the system does not say the others.
+fn machine(host: &str) -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{host} {} {}", boot.trim(), namespace.display()).trim_end().to_owned()
+}
+
+/// The name that people know a [`machine`] by.
+fn name_of(machine: &str) -> String {
+    machine.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// A sign of life as a number. Read and compared by this alone: a rounding of the server's is the same both times.
+macro_rules! heartbeat {
+    () => {
+        "(extract(epoch FROM heartbeat_at) * 1000000)::bigint"
+    };
+}
+
 /// Those that live, and those that have ended and from whom nobody has taken over. The first one that came is first.
 pub(super) async fn seen(connection: &mut PgConnection) -> Result<Vec<Seen>, Error> {
-    let select = "SELECT id, host, pid, extract(epoch FROM clock_timestamp() - heartbeat_at)::float8,
+    let select = concat!(
+        "SELECT id, host, pid, extract(epoch FROM clock_timestamp() - heartbeat_at)::float8,
                          CASE WHEN EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = pg_backend_pid()) THEN
                              EXISTS (SELECT 1 FROM pg_stat_activity AS session WHERE session.pid = owners.backend_pid
                                      AND (session.backend_start IS NULL OR session.backend_start = owners.backend_start))
-                         END, ended_at IS NOT NULL, kinds
-                  FROM owners WHERE NOT taken_over ORDER BY id";
+                         END, ended_at IS NOT NULL, kinds, ",
+        heartbeat!(),
+        " FROM owners WHERE NOT taken_over ORDER BY id"
+    );
     let seen = |row: &PgRow| {
+        let machine: String = row.try_get(1)?;
         Ok(Seen {
             id: row.try_get(0)?,
-            host: row.try_get(1)?,
+            host: name_of(&machine),
             pid: row.try_get(2)?,
+            heartbeat_at: row.try_get(7)?,
+            machine,
             age: row.try_get(3)?,
             has_session: row.try_get(4)?,
             has_ended: row.try_get(5)?,
@@ -141,18 +182,21 @@ pub(super) async fn end(connection: &mut PgConnection, epoch: i64) -> Result<(),
 }
 
 /// Ends one that is dead, unless it has given a sign of life since it was `seen`, or is just writing: its row is locked then.
-pub(super) async fn end_dead(connection: &mut PgConnection, seen: &Seen) -> Result<bool, Error> {
-    let end = "UPDATE owners SET ended_at = clock_timestamp() WHERE id IN (
-                   SELECT id FROM owners WHERE id = $1 AND ended_at IS NULL AND heartbeat_at < clock_timestamp() - $2 * interval '1 second'
-                   FOR UPDATE SKIP LOCKED
-               )";
-    let ended = sql!(end, seen.id, seen.age.min(GONE_SECONDS)).execute(connection).await?.rows_affected() > 0;
+pub(super) async fn end_dead(connection: &mut PgConnection, seen: &Seen, silent_for: Duration) -> Result<bool, Error> {
+    let end = concat!(
+        "UPDATE owners SET ended_at = clock_timestamp() WHERE id IN (
+             SELECT id FROM owners WHERE id = $1 AND ended_at IS NULL AND ",
+        heartbeat!(),
+        " = $2 FOR UPDATE SKIP LOCKED
+         )"
+    );
+    let ended = sql!(end, seen.id, seen.heartbeat_at).execute(connection).await?.rows_affected() > 0;
     if ended {
         tracing::warn!(
             owner = seen.id,
             host = seen.host,
             pid = seen.pid,
-            seconds = seen.age,
+            seconds = silent_for.as_secs_f64(),
             "a process that had the database gives no sign of life: it is taken for dead"
         );
     }
@@ -162,6 +206,7 @@ pub(super) async fn end_dead(connection: &mut PgConnection, seen: &Seen) -> Resu
 /// Has this process join those that have the database. Those that are surely dead are ended first.
 pub(super) async fn join(connection: &mut PgConnection, newcomer: &Newcomer<'_>) -> Result<Joined, Error> {
     let Newcomer { host, pid, kinds } = newcomer;
+    let machine = machine(host);
     // One that has had this very number on this machine is not this process.
     let is_here = |other: i64| other != i64::from(*pid) && std::path::Path::new(&format!("/proc/{other}")).exists();
     let mut transaction = connection.begin().await?;
@@ -171,10 +216,10 @@ pub(super) async fn join(connection: &mut PgConnection, newcomer: &Newcomer<'_>)
                    FROM process";
     let process = sql!(process).fetch_one(&mut *transaction).await?;
     for other in seen(&mut transaction).await?.into_iter().filter(|other| !other.has_ended) {
-        if other.is_surely_dead(host, is_here) {
+        if other.is_surely_dead(&machine, is_here) {
             tracing::info!(owner = other.id, host = other.host, pid = other.pid, "a process that had the database is gone");
             end(&mut transaction, other.id).await?;
-        } else if !kinds.is_empty() && !other.kinds.is_empty() && !other.kinds.iter().any(|kind| kinds.contains(kind)) {
+        } else if other.keeps_out(kinds) {
             transaction.rollback().await?;
             return Ok(Joined::Refused(other));
         }
@@ -183,7 +228,7 @@ pub(super) async fn join(connection: &mut PgConnection, newcomer: &Newcomer<'_>)
     let insert = "INSERT INTO owners (id, host, pid, backend_pid, backend_start, started_at, heartbeat_at, transactions, kinds)
                   VALUES ($1, $2, $3, pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
                           clock_timestamp(), clock_timestamp(), 0, $4)";
-    sql!(insert, epoch, host, i64::from(*pid), kinds).execute(&mut *transaction).await?;
+    sql!(insert, epoch, &machine, i64::from(*pid), kinds).execute(&mut *transaction).await?;
     // Of those before some are kept, for who wants to know what happened.
     sql!("DELETE FROM owners WHERE id < $1 - 1000 AND taken_over", epoch).execute(&mut *transaction).await?;
     sql!("UPDATE process SET epoch = $1", epoch).execute(&mut *transaction).await?;
@@ -230,7 +275,7 @@ pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<Owner>, Err
     let owner = |row: &PgRow| {
         Ok(Owner {
             id: count(row, 0)?,
-            host: row.try_get(1)?,
+            host: name_of(row.try_get(1)?),
             pid: count(row, 2)?,
             started_at: super::columns::time(row, 3)?,
             heartbeat_age: row.try_get::<f64, _>(4)?.max(0.0),

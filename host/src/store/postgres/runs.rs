@@ -166,7 +166,12 @@ pub(super) async fn recover(writing: &mut Writing, crashed: &[String], park_afte
 }
 
 /// Makes the runs ready of processes that have ended, or parks them. One that ends meanwhile has written nothing since.
+///
+/// They are marked first: each statement sees what was committed before it, so whoever is marked has ended for the second one as well. The other
+/// way round one that ends between the two would be marked, its runs left as they are, and nobody would look for them any more. As it is, the runs
+/// of such a one are made ready now, and its mark comes the next time.
 pub(super) async fn take_over(writing: &mut Writing, park_after: u32) -> Result<TakenOver, UnitError> {
+    writing.run(sql!("UPDATE owners SET taken_over = true WHERE NOT taken_over AND ended_at IS NOT NULL")).await?;
     // A clock that was set back must not make them wait.
     let take = concat!(
         "UPDATE step_runs SET status = CASE WHEN crashes >= $1 THEN 'parked' ELSE 'ready' END, owner = NULL, due_at = least(due_at, $2)
@@ -174,7 +179,6 @@ pub(super) async fn take_over(writing: &mut Writing, park_after: u32) -> Result<
         columns!()
     );
     let taken = in_sequence(&writing.change(sql!(take, i64::from(park_after), writing.tail.written_at)).await?)?;
-    writing.run(sql!("UPDATE owners SET taken_over = true WHERE NOT taken_over AND ended_at IS NOT NULL")).await?;
     let (parked, ready): (Vec<StepRun>, Vec<StepRun>) = taken.into_iter().partition(|run| run.status == RunStatus::Quarantined);
     Ok(TakenOver { runs: ready.len() as u64, parked })
 }
