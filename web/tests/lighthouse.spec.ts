@@ -15,7 +15,7 @@ const ENOUGH = 95
 const TRIES = 5
 
 /** And of more, where some do not count. */
-const MAX_RUNS = 15
+const MAX_RUNS = 10
 
 /**
  * Lighthouse takes a phone for four times slower than the machine that it expects, which has twice the index of those of which it warns
@@ -29,7 +29,7 @@ const AS_FAST = 0.85
 const PHONE = throttling.mobileSlow4G
 
 test('Lighthouse finds nothing to better', async ({ store, launchOptions }) => {
-  test.setTimeout(600_000)
+  test.setTimeout(1_200_000)
   const profile = mkdtempSync(join(tmpdir(), 'millrace-lighthouse-'))
   const port = await freePort()
   const browser = await chromium.launchPersistentContext(profile, {

@@ -357,5 +357,4 @@ test('the toolbar is one line on a screen of 1440 pixels, also with many problem
   const tools = page.getByRole('toolbar', { name: 'Workflow' }).getByRole('button')
   const tops = await tools.evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().top)))
   expect(new Set(tops).size, `${tops}`).toBe(1)
-  await page.screenshot({ path: process.env.SHOT ?? 'test-results/toolbar.png' })
 })

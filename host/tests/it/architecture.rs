@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pulse", &["shutdown"]),
     ("telemetry", &["clock", "proxies"]),
     ("store", &["clock", "durable", "faults", "text"]),
-    ("bus", &["clock", "shutdown"]),
+    ("bus", &["clock", "faults", "shutdown"]),
     ("runtime", &["between", "clock", "durable", "shutdown", "threads"]),
     ("plan", &["bus", "runtime", "store"]),
     ("config", &["bus", "plan", "proxies", "runtime", "store"]),

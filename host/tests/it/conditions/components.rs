@@ -278,7 +278,7 @@ async fn damaged_files_beside_the_database_are_no_obstacle() {
     let process = home.start(&[]).await;
     buy(&process.client, "bea").await;
     let log = process.log().lock().join("\n");
-    assert_eq!(log.matches("the in-flight file cannot be written").count(), 1, "{log}");
+    assert_eq!(log.matches("the in-flight file cannot be read and written").count(), 1, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
