@@ -92,8 +92,6 @@ fn config() -> Config {
         .memory_init_cow(has_memory_files())
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK)
-        // Else a stack keeps for good what the deepest of its runs has touched: half a megabyte for each run that may be at once.
-        .async_stack_zeroing(true)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))
         // 4 GiB of addresses for each memory, so that 32-bit accesses need no bounds check; no page of it is real until touched.
         .memory_reservation(4 << 30)
@@ -177,35 +175,5 @@ impl Drop for Ticker {
             // It sleeps for a tick at most. A panic in it cannot happen, and could not be handled here.
             let _ = thread.join();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures::future::join_all;
-    use wasmtime::{Linker, Module, Store};
-
-    use super::*;
-
-    /// Calls itself until its stack is used up.
-    const DEEP: &str = r#"(module (func $down (export "down") (param i64) (result i64)
-        (i64.add (call $down (i64.add (local.get 0) (i64.const 1))) (local.get 0))))"#;
-
-    #[tokio::test]
-    async fn a_stack_that_was_used_up_keeps_no_more_for_the_next_run_than_any_other() {
-        const RUNS: usize = 4;
-        let engine = serving(RUNS).unwrap();
-        let module = Module::new(&engine, wat::parse_str(DEEP).unwrap()).unwrap();
-        let deep = (0..RUNS).map(|_| async {
-            let mut store = Store::new(&engine, ());
-            store.set_epoch_deadline(u64::MAX / 2);
-            let instance = Linker::new(&engine).instantiate_async(&mut store, &module).await.unwrap();
-            let down = instance.get_typed_func::<i64, i64>(&mut store, "down").unwrap();
-            assert!(format!("{:?}", down.call_async(&mut store, 0).await.unwrap_err()).contains("call stack exhausted"));
-        });
-        join_all(deep).await;
-        let metrics = engine.pooling_allocator_metrics().expect("it has a pool");
-        let kept = metrics.unused_stack_bytes_resident().expect("stacks are given back");
-        assert!((1..=RUNS * KEPT_STACK).contains(&kept), "{kept} bytes of stacks that nobody uses");
     }
 }

@@ -196,13 +196,6 @@ impl Trial<'_> {
         self.works(bench).await;
     }
 
-    /// As many good versions, one after the other: the runs of each take a place of their own, which is kept for the next ones.
-    pub async fn takes_places(&self, bench: &Bench, versions: usize) {
-        for number in 0..versions {
-            self.goes_on(bench, &format!("place {number}")).await;
-        }
-    }
-
     /// A component that behaves does as many jobs as its breaker needs to see.
     pub async fn works(&self, bench: &Bench) {
         for _ in 0..3 {

@@ -20,10 +20,7 @@ use crate::swaps::seed_with_plenty;
 
 /// Parts that the attacks are tried in; before each of them, and after the last one, the shop has its peace.
 const PARTS: usize = 5;
-/// Places for runs that a process keeps warm; each version of a component takes one of its own until all are taken.
-const WARM_PLACES: usize = 64;
-/// After so many parts a process has nearly all that it makes once for components and orders, which it keeps: its memory after the first round is
-/// compared with that of then. After a round it has all of it: later rounds, of the long form, are compared with that.
+/// After so many parts a process has all that it makes once for components and orders, which it keeps: its memory is compared with that of then.
 const WARM_PARTS: usize = 2;
 /// How often all is tried in the long form.
 const LONG_ROUNDS: usize = 10;
@@ -194,9 +191,6 @@ async fn hostile_components_harm_neither_the_process_nor_what_else_it_does() {
         trial.try_out(bench, &attacks[0]).await;
         trial.goes_on(bench, "warm").await;
     }
-    // So are the places that stay warm.
-    let versions = WARM_PLACES.div_ceil(benches.len());
-    futures::future::join_all(benches.iter().map(|(bench, _)| trial.takes_places(bench, versions))).await;
 
     let shop = Shop { customer: &customer, part: AtomicUsize::new(usize::MAX), is_open: AtomicBool::new(true), done: AtomicUsize::new(0) };
     let rounds = if long() { LONG_ROUNDS } else { 1 };
@@ -212,11 +206,7 @@ async fn hostile_components_harm_neither_the_process_nor_what_else_it_does() {
                     before = memory(&process);
                 }
             }
-            let now = comes_back(&process, before).await;
-            eprintln!("round {} of {rounds}: {before} bytes of memory before, {now} after", round + 1);
-            if round == 0 {
-                before = now;
-            }
+            comes_back(&process, before).await;
         }
         shop.is_open.store(false, Ordering::Relaxed);
         (before, memory(&process))
