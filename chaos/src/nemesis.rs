@@ -282,14 +282,13 @@ impl Nemesis {
     /// Starts a program that kills itself at a place, and waits until it has. What it never comes to under load it may come to while it stops.
     async fn crash_at(&mut self, on: Target, point: &str, hit: u32) -> anyhow::Result<()> {
         self.kill(on).await?;
-        let member = self.stack.of(on).next().context("nobody to crash")?;
+        let member = self.first(on)?;
         member.crash_at = Some(format!("{point}:{hit}"));
         member.launch()?;
         member.crash_at = None;
         let mut ended = self.until_it_ends(on, point).await?;
         if ended.is_none() {
-            let program = self.stack.of(on).next().context("nobody to crash")?.program()?;
-            ended = program.stop(DRAINS_WITHIN).await?.map(|ended| ended.status);
+            ended = self.first(on)?.program()?.stop(DRAINS_WITHIN).await?.map(|ended| ended.status);
         }
         // It kills itself as `kill -9` does; one that ends in another way has not come there.
         let is_reached = ended.is_some_and(|status| status.signal() == Some(Signal::KILL.as_raw()));
@@ -304,26 +303,28 @@ impl Nemesis {
         self.start(on).await
     }
 
+    /// The process that crashes, of those that are meant.
+    fn first(&mut self, on: Target) -> anyhow::Result<&mut Member> {
+        self.stack.of(on).next().context("nobody to crash")
+    }
+
     /// How it has ended, if it does so while customers buy.
     async fn until_it_ends(&mut self, on: Target, point: &str) -> anyhow::Result<Option<ExitStatus>> {
         if point == "before-the-last-checkpoint" {
-            self.stack.of(on).next().context("nobody to crash")?.until_ready().await?;
+            self.first(on)?.until_ready().await?;
             return Ok(None);
         }
-        let limit = match point {
-            "component-compiled" | "component-recorded" => COMPILES_WITHIN,
-            _ => CRASHES_WITHIN,
-        };
+        let compiles = point.starts_with("component-");
+        let limit = if compiles { COMPILES_WITHIN } else { CRASHES_WITHIN };
         let deadline = Instant::now() + limit;
         let mut number = u8::try_from(self.kills % 200).unwrap_or_default();
         while Instant::now() < deadline {
-            if point.starts_with("component-") {
+            if compiles {
                 // Versions that no process before has served.
                 number = number % 250 + 1;
                 COMPONENTS.iter().try_for_each(|component| self.stack.components.swap(component, Version::Good(number)))?;
             }
-            let program = self.stack.of(on).next().context("nobody to crash")?.program()?;
-            if let Some(ended) = program.wait(SWAPS_EVERY.min(limit)).await? {
+            if let Some(ended) = self.first(on)?.program()?.wait(SWAPS_EVERY).await? {
                 return Ok(Some(ended));
             }
         }

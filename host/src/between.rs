@@ -312,6 +312,15 @@ async fn whole(response: Response<hyper::body::Incoming>) -> anyhow::Result<Resp
     Ok(Response::from_parts(parts, body.to_bytes()))
 }
 
+/// A client for addresses that an operator names. A machine without certificates of authorities, as a small image is, can still ask over plain
+/// HTTP: whoever is asked over TLS is not believed there.
+///
+/// # Errors
+/// TLS cannot be set up at all.
+pub fn client(builder: impl Fn() -> reqwest::ClientBuilder) -> reqwest::Result<reqwest::Client> {
+    builder().build().or_else(|_| builder().tls_certs_only([]).build())
+}
+
 /// Whether a request does nothing, so that it may be sent again when nobody knows what became of it.
 #[must_use]
 pub fn is_harmless(method: &Method) -> bool {

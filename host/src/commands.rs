@@ -25,6 +25,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::app::{App, Surroundings};
+use crate::between;
 use crate::clock::Clock;
 use crate::config::commands::Format;
 use crate::config::report::{Colour, Report};
@@ -211,14 +212,10 @@ pub fn probe(url: &str) -> ExitCode {
 
 /// A client of the commands that ask processes: by none of the environment's proxies, with an answer within `limit`.
 ///
-/// A machine without certificates of authorities, as a small image is, can still ask over plain HTTP: whoever is asked over TLS is not
-/// believed there.
-///
 /// # Errors
 /// TLS cannot be set up at all.
 fn http_client(limit: Duration) -> reqwest::Result<reqwest::Client> {
-    let client = || reqwest::Client::builder().no_proxy().timeout(limit);
-    client().build().or_else(|_| client().tls_certs_only([]).build())
+    between::client(|| reqwest::Client::builder().no_proxy().timeout(limit))
 }
 
 /// `millrace top`: shows what processes are doing, live on a terminal.

@@ -114,7 +114,7 @@ impl Configs for ConfigFile {
         Ok(Outward {
             config,
             secrets,
-            is_secret: Box::new(config::outward::is_secret_place),
+            is_secret: config::outward::is_secret_place,
             is_open: config::outward::is_open,
             is_blot: config::outward::is_blot,
             blotted: Box::new(move |words| told.blotted(words)),

@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::blotted;
+use super::blotted::{self, HIDDEN};
 use super::env::Environment;
 use super::tree::{EXTENSION, Tree, Unset};
 
-/// What is shown in the place of what is secret.
-const HIDDEN: &str = "[hidden]";
 /// Changes that are told apart; of more the first ones are.
 const MOST: usize = 1_000;
 

@@ -3,6 +3,7 @@
  * out, the edited text is read again: where it says anything but what was wanted, the gesture is refused.
  */
 import { applied, type Edit, ordered, Refusal } from './edits.ts'
+import { at } from './references.ts'
 import type { ScalarValue } from './scalars.ts'
 import { type Path, Source } from './source.ts'
 import { insertItem, insertKey, moveItem, removeEntry, renameKey, setScalar } from './structure.ts'
@@ -112,7 +113,7 @@ export class Draft {
   }
 
   #value(path: Path): unknown {
-    return path.reduce<unknown>((value, step) => (value as Record<string, unknown> | null)?.[step], this.source.value)
+    return at(this.source.value, ...path)
   }
 }
 

@@ -7,7 +7,7 @@ pub struct Outward {
     /// As values, without secrets, comments and the values of variables.
     pub config: Value,
     /// Whether a place is that of a secret, by its JSON pointer: of the text, or as such a setting always is.
-    pub is_secret: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    pub is_secret: fn(&str) -> bool,
     /// Where the text has secrets.
     pub secrets: Vec<String>,
     /// Whether a text only names a variable.

@@ -66,6 +66,11 @@ impl Seen {
     pub(super) fn is_mourned(&self) -> bool {
         self.has_ended
     }
+
+    /// What it keeps, in words.
+    pub(super) fn keeps(&self) -> String {
+        self.kinds.join(", ")
+    }
 }
 
 /// Where the number of a process means something: on one machine, as long as it is up, and among those who see each other there. Containers may
@@ -86,6 +91,14 @@ fn name_of(machine: &str) -> String {
 macro_rules! heartbeat {
     () => {
         "(extract(epoch FROM heartbeat_at) * 1000000)::bigint"
+    };
+}
+
+/// Of the database's row: what the time is, where the outbox ends, and when that was written. See [`tail`].
+macro_rules! tail {
+    () => {
+        "steady_at, greatest(pruned_position, coalesce((SELECT max(position) FROM outbox), 0)),
+         coalesce((SELECT written_at FROM outbox ORDER BY position DESC LIMIT 1), 0)"
     };
 }
 
@@ -136,12 +149,16 @@ pub(super) struct Newcomer<'a> {
 /// with where the outbox ends and what the time is; only the first if the process was ended.
 pub(super) fn begin(epoch: i64) -> AssertSqlSafe<String> {
     AssertSqlSafe(format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT id FROM process FOR UPDATE;
+        concat!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT id FROM process FOR UPDATE;
          WITH mine AS (
              UPDATE owners SET transactions = transactions + 1, heartbeat_at = clock_timestamp() WHERE id = {epoch} AND ended_at IS NULL RETURNING id
          )
-         SELECT steady_at, greatest(pruned_position, coalesce((SELECT max(position) FROM outbox), 0)),
-                coalesce((SELECT written_at FROM outbox ORDER BY position DESC LIMIT 1), 0) FROM process, mine"
+         SELECT ",
+            tail!(),
+            " FROM process, mine"
+        ),
+        epoch = epoch
     ))
 }
 
@@ -211,11 +228,9 @@ pub(super) async fn join(connection: &mut PgConnection, newcomer: &Newcomer<'_>)
     let is_here = |other: i64| other != i64::from(*pid) && std::path::Path::new(&format!("/proc/{other}")).exists();
     let mut transaction = connection.begin().await?;
     sql!("SELECT id FROM process FOR UPDATE").execute(&mut *transaction).await?;
-    let process = "SELECT steady_at, greatest(pruned_position, coalesce((SELECT max(position) FROM outbox), 0)),
-                          coalesce((SELECT written_at FROM outbox ORDER BY position DESC LIMIT 1), 0), epoch, identity
-                   FROM process";
+    let process = concat!("SELECT ", tail!(), ", epoch, identity FROM process");
     let process = sql!(process).fetch_one(&mut *transaction).await?;
-    for other in seen(&mut transaction).await?.into_iter().filter(|other| !other.has_ended) {
+    for other in seen(&mut transaction).await?.into_iter().filter(|other| !other.is_mourned()) {
         if other.is_surely_dead(&machine, is_here) {
             tracing::info!(owner = other.id, host = other.host, pid = other.pid, "a process that had the database is gone");
             end(&mut transaction, other.id).await?;
@@ -234,13 +249,6 @@ pub(super) async fn join(connection: &mut PgConnection, newcomer: &Newcomer<'_>)
     sql!("UPDATE process SET epoch = $1", epoch).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(Joined::As { epoch, tail: tail(&process)?, identity: process.try_get(4)? })
-}
-
-impl Seen {
-    /// What it keeps, in words.
-    pub(super) fn keeps(&self) -> String {
-        self.kinds.join(", ")
-    }
 }
 
 /// Gives this process its share of the slots, of so many processes: what it has beyond is let go of, and what is nobody's is taken. Answers those

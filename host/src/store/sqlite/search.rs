@@ -2,6 +2,8 @@
 //! what the others say is looked up for each. It is the one that fits the fewest, as far as a short look at each index tells. Where none fits
 //! few, a page looks at so many and no more, and says where to go on.
 
+use std::borrow::Cow;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 
@@ -42,7 +44,7 @@ impl Part {
 /// One condition: how it leads, and how it is looked up where another one does.
 struct Condition {
     /// The table and its index.
-    index: &'static str,
+    index: Cow<'static, str>,
     /// What holds of the entries that fit.
     fits: Part,
     /// The same for an entry `k` that another condition has led to, told by an index alone: resources themselves stand in the sequence of their
@@ -56,21 +58,20 @@ impl Condition {
     fn id(kind: &str, id: &str) -> Self {
         let of_entry = Part::new("k.id = ?", [Value::from(id.to_owned())]);
         let fits = Part::all([Part::new("k.kind = ?", [Value::from(kind.to_owned())]), of_entry.clone()]);
-        Self { index: "resources AS k", fits, of_entry, by_size: None }
+        Self { index: "resources AS k".into(), fits, of_entry, by_size: None }
     }
 
-    /// A column with an index of its own, which has the sequence of creation: the index of the entries `k` that lead, and of those `o` that are
-    /// looked up.
-    fn column((index, other): (&'static str, &str), kind: &str, condition: &str, value: Option<&str>) -> Self {
+    /// A column with an index of its own, which has the sequence of creation.
+    fn column(index: &str, kind: &str, condition: &str, value: Option<&str>) -> Self {
         let values = || {
             let value = value.map(|value| Value::from(value.to_owned()));
             std::iter::once(Value::from(kind.to_owned())).chain(value)
         };
-        let same = "o.created_at = k.created_at AND o.id = k.id";
+        let other = format!("resources AS o INDEXED BY {index} WHERE o.kind = ? AND o.{condition}");
         Self {
-            index,
+            index: format!("resources AS k INDEXED BY {index}").into(),
             fits: Part::new(format!("k.kind = ? AND k.{condition}"), values()),
-            of_entry: Part::new(format!("EXISTS (SELECT 1 FROM {other} WHERE o.kind = ? AND o.{condition} AND {same})"), values()),
+            of_entry: Part::new(format!("EXISTS (SELECT 1 FROM {other} AND o.created_at = k.created_at AND o.id = k.id)"), values()),
             by_size: None,
         }
     }
@@ -82,7 +83,7 @@ impl Condition {
         let text = |text: &str| Value::from(text.to_owned());
         match wanted {
             Wanted::Text { name, is } => Self {
-                index: "resource_keys AS k",
+                index: "resource_keys AS k".into(),
                 fits: Part::new("k.kind = ? AND k.name = ? AND k.value = ?", [text(kind), text(name), text(is)]),
                 of_entry: Part::new(
                     format!("EXISTS (SELECT 1 FROM resource_keys AS o WHERE {SAME} AND o.value = ?)"),
@@ -94,7 +95,7 @@ impl Condition {
                 let range = || [Value::from(*least), Value::from(*most)];
                 let named = [text(kind), text(name)];
                 Self {
-                    index: "resource_keys AS k",
+                    index: "resource_keys AS k".into(),
                     fits: Part::new("k.kind = ? AND k.name = ? AND k.value BETWEEN ? AND ?", named.clone().into_iter().chain(range())),
                     of_entry: Part::new(
                         format!(
@@ -122,20 +123,11 @@ fn conditions(search: &Search) -> Vec<Condition> {
     let kind = search.kind.as_str();
     let (texts, numbers): (Vec<_>, Vec<_>) = search.keys.iter().partition(|wanted| matches!(wanted, Wanted::Text { .. }));
     let of_id = || search.id.as_deref().map(|id| Condition::id(kind, id));
-    let of_owner = || {
-        const INDICES: (&str, &str) = ("resources AS k INDEXED BY resources_owned", "resources AS o INDEXED BY resources_owned");
-        search.owner.as_deref().map(|owner| Condition::column(INDICES, kind, "owner = ?", Some(owner)))
-    };
-    let asking = || {
-        const INDICES: (&str, &str) = ("resources AS k INDEXED BY resources_asking", "resources AS o INDEXED BY resources_asking");
-        search.attention.then(|| Condition::column(INDICES, kind, "attention IS NOT NULL", None))
-    };
-    let in_state = || {
-        const INDICES: (&str, &str) = ("resources AS k INDEXED BY resources_state", "resources AS o INDEXED BY resources_state");
-        search.state.as_deref().map(|state| Condition::column(INDICES, kind, "state = ?", Some(state)))
-    };
+    let of_owner = || search.owner.as_deref().map(|owner| Condition::column("resources_owned", kind, "owner = ?", Some(owner)));
+    let asking = || search.attention.then(|| Condition::column("resources_asking", kind, "attention IS NOT NULL", None));
+    let in_state = || search.state.as_deref().map(|state| Condition::column("resources_state", kind, "state = ?", Some(state)));
     let in_time = || Condition {
-        index: NEWEST,
+        index: NEWEST.into(),
         fits: Part::new("k.kind = ?", [Value::from(kind.to_owned())]),
         of_entry: Part::default(),
         by_size: None,
@@ -195,7 +187,7 @@ fn led(mut conditions: Vec<Condition>, (at, count): (usize, i64), bounds: Part) 
             let fits = Part::all(std::iter::once(size).chain((!others.sql.is_empty()).then_some(others)));
             statement(index, fits, Part::all([numbered, bounds]), looked_at)
         }
-        _ => statement(leading.index, others, Part::all([leading.fits, bounds]), looked_at),
+        _ => statement(&leading.index, others, Part::all([leading.fits, bounds]), looked_at),
     }
 }
 
@@ -229,10 +221,10 @@ pub(super) fn find(connection: &mut Connection, search: &Search) -> rusqlite::Re
 /// Every statement that may be made of a search, whichever condition leads and however many entries there are: the texts, what they are led by,
 /// and whether the entries that lead are few.
 #[cfg(test)]
-pub(super) fn statements(search: &Search) -> Vec<(String, &'static str, bool)> {
+pub(super) fn statements(search: &Search) -> Vec<(String, Cow<'static, str>, bool)> {
     let each = (0..conditions(search).len()).flat_map(|at| [(at, FEW), (at, FEW + 1)]);
     let walks = each.map(|(at, count)| {
-        let index = conditions(search)[at].index;
+        let index = conditions(search).swap_remove(at).index;
         (led(conditions(search), (at, count), bounds(search)).statement.sql, index, count <= FEW)
     });
     walks.collect()

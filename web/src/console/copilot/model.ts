@@ -2,6 +2,8 @@
 import { type Change, change } from '../commands.ts'
 import { Refusal } from '../edits.ts'
 import type { Model } from '../lens.ts'
+import { stepsOf } from '../pointer.ts'
+import { at } from '../references.ts'
 import type { Path } from '../source.ts'
 import type { Value } from '../style.ts'
 import { same } from '../values.ts'
@@ -29,15 +31,14 @@ function made(model: Model, { op, pointer, value = null }: ModelEdit): Change {
   const told = `Edit ${pointer}`
   if (op === 'remove') return change(model, told, (draft) => draft.remove(path))
   if (op === 'append') return change(model, told, (draft) => draft.append(path, asValue(value)))
-  return inTurn(model, told, assigned(path, valueAt(model, path), asValue(value)))
+  return inTurn(model, told, assigned(path, at(model.source.value, ...path), asValue(value)))
 }
 
 /** Steps of a JSON pointer: numbers where the text has a list. */
 export function pathOf(model: Model, pointer: string): Path {
   const path: (string | number)[] = []
   let value: unknown = model.source.value
-  for (const step of pointer.split('/').slice(1)) {
-    const name = step.replaceAll('~1', '/').replaceAll('~0', '~')
+  for (const name of stepsOf(pointer)) {
     const isIndex = Array.isArray(value) && /^(0|[1-9]\d*)$/.test(name)
     if (Array.isArray(value) && !isIndex) throw new Refusal(`\`${pointer}\` names an item of a list by \`${name}\`.`)
     path.push(isIndex ? Number(name) : name)
@@ -50,10 +51,6 @@ export function pathOf(model: Model, pointer: string): Path {
 /** What is written has to be what YAML and JSON both have. */
 function asValue(value: unknown): Value {
   return value as Value
-}
-
-function valueAt(model: Model, path: Path): unknown {
-  return path.reduce<unknown>((value, step) => (value as Record<string, unknown> | null)?.[step], model.source.value)
 }
 
 const isMap = (value: unknown): value is Record<string, Value> =>
@@ -103,7 +100,7 @@ function instead(path: Path, value: Value): Gesture[] {
   }
   return [
     (model) => {
-      const keys = Object.keys((valueAt(model, holder) as Record<string, unknown>) ?? {})
+      const keys = Object.keys((at(model.source.value, ...holder) as Record<string, unknown>) ?? {})
       const before = keys.slice(0, keys.indexOf(String(last)))
       const without = (now: Model) => change(now, '', (draft) => draft.remove(path))
       const written = (now: Model) => change(now, '', (draft) => draft.insertKey(holder, String(last), value, before))

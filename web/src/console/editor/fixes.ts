@@ -7,6 +7,7 @@ import { deletePath } from '../deleting.ts'
 import { applied, Refusal } from '../edits.ts'
 import { lens, type Model } from '../lens.ts'
 import { moduleType } from '../moduleTypes.ts'
+import { stepsOf } from '../pointer.ts'
 import { at, part } from '../references.ts'
 import type { ScalarValue } from '../scalars.ts'
 import type { Path } from '../source.ts'
@@ -68,8 +69,7 @@ export function certain(model: Model, problem: Problem): Fix[] {
 /** `/modules/0/config`, as a path of this text. */
 export function pathOf({ source }: Model, pointer: string): Path {
   const path: (string | number)[] = []
-  for (const step of pointer.split('/').slice(1)) {
-    const own = step.replaceAll('~1', '/').replaceAll('~0', '~')
+  for (const own of stepsOf(pointer)) {
     path.push(Array.isArray(at(source.value, ...path)) ? Number(own) : own)
   }
   return path

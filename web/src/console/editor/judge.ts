@@ -1,5 +1,6 @@
 /** What the browser can say of a config by itself: whether it is YAML, whether it fits the schema, and whether its names are there. */
 import type { Model } from '../lens.ts'
+import { pointerTo } from '../pointer.ts'
 import { at, type Name, part } from '../references.ts'
 import type { Path } from '../source.ts'
 import { needsSettings, plain, resolved, type Schema, schema, settingsOf, typesOf } from './schema.ts'
@@ -76,7 +77,7 @@ function problem(
     to,
     module: typeof inside === 'string' ? inside : null,
     code,
-    pointer: path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+    pointer: pointerTo(path),
   }
 }
 

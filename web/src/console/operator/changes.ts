@@ -1,4 +1,5 @@
 /** What a plan says, as the pages tell it. */
+import { stepsOf } from '../pointer.ts'
 import type { Changed, Plan } from './config'
 
 /** A part of a config that a text would change, with what is different in it. */
@@ -36,11 +37,7 @@ export function partsOf({ changes, restart }: Pick<Plan, 'changes' | 'restart'>)
 }
 
 function valueIn({ pointer, from, to }: Changed): Value {
-  return { name: pointer.split('/').filter(Boolean).map(unescaped).join(' / '), from: shown(from), to: shown(to) }
-}
-
-function unescaped(step: string): string {
-  return step.replaceAll('~1', '/').replaceAll('~0', '~')
+  return { name: stepsOf(pointer).filter(Boolean).join(' / '), from: shown(from), to: shown(to) }
 }
 
 function isNothing(value: unknown): boolean {

@@ -225,7 +225,7 @@ mod tests {
         Outward {
             config: json!({"modules": [{"name": "auth", "type": "auth.jwt", "config": {"secret": "[hidden]"}}, {"name": "a", "type": "x"}]}),
             secrets: vec!["/modules/0/config/secret".to_owned()],
-            is_secret: Box::new(|pointer| pointer.ends_with("/secret")),
+            is_secret: |pointer| pointer.ends_with("/secret"),
             is_open: |text| text.starts_with("${"),
             is_blot: |text| text.contains("[hidden]"),
             blotted: Box::new(str::to_owned),

@@ -166,7 +166,7 @@ mod tests {
         Outward {
             config,
             secrets: secrets.iter().map(|secret| (*secret).to_owned()).collect(),
-            is_secret: Box::new(|pointer| pointer.ends_with("/secret")),
+            is_secret: |pointer| pointer.ends_with("/secret"),
             is_open: |text| text.starts_with("${"),
             is_blot: |text| text.contains("[hidden]"),
             blotted: Box::new(str::to_owned),

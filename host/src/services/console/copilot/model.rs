@@ -8,7 +8,7 @@ use reqwest::{Response, StatusCode, redirect};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::plan;
+use crate::{between, plan};
 
 /// Bytes of an answer, at most.
 const MAX_ANSWER: usize = 1 << 20;
@@ -76,13 +76,11 @@ impl<'a> Model<'a> {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let builder = || {
+        let client = between::client(|| {
             // Where it leads elsewhere, the key does not follow.
             let builder = reqwest::Client::builder().default_headers(headers.clone()).redirect(redirect::Policy::none());
             if settings.is_outside { builder } else { builder.no_proxy() }
-        };
-        // Without certificates of authorities it is still asked over plain HTTP.
-        let client = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+        });
         Ok(Self { settings, client: client.map_err(|error| ModelError::Away(told(&error)))?, end })
     }
 

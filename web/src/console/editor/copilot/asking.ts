@@ -4,6 +4,7 @@ import { type ModelEdit, proposed } from '../../copilot/model.ts'
 import { outcomeOf } from '../../copilot/proposal.ts'
 import { lens } from '../../lens.ts'
 import * as api from '../../operator/api'
+import { pointerTo } from '../../pointer.ts'
 import type { Path } from '../../source.ts'
 import type { Problem } from '../judge.ts'
 import { added } from './judging.ts'
@@ -79,10 +80,6 @@ function outcomeFor({ question, text }: Asking, { to, wrong }: Trial, answer: ap
   if (to === null) return { kind: 'failed', message: `What it proposes cannot be made: ${wrong.join(' ')}` }
   if (to === text) return { kind: 'said', words: answer.explanation || 'It would change nothing.' }
   return { kind: 'offer', offer: offerOf(question, text, to, answer) }
-}
-
-function pointerTo(path: Path): string {
-  return path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
 function offerOf(
