@@ -55,22 +55,23 @@ fn connector(roots: RootCertStore) -> TlsConnector {
     TlsConnector::from(Arc::new(config.expect("the default versions of TLS")))
 }
 
-/// Whether the authorities are there that variables of the environment name: those of `SSL_CERT_FILE` and of the folders of `SSL_CERT_DIR` count
-/// together. Where neither is set, those of the system count. No folders are none set.
+/// Whether the authorities are there that variables of the environment name: in the file of `SSL_CERT_FILE`, also where `SSL_CERT_DIR` names folders
+/// that have some, and in the folders of `SSL_CERT_DIR` together, where no file is named (a list of folders often names some that a machine does not
+/// have). No folders are none set. Where neither variable is set, those of the system count.
 ///
 /// # Errors
 /// What is named has none: the variable, its value and why.
 pub fn check_authorities(variables: &BTreeMap<String, String>) -> Result<(), String> {
     let file = variables.get("SSL_CERT_FILE");
     let folders = variables.get("SSL_CERT_DIR").filter(|text| text.split(':').any(|folder| !folder.is_empty()));
-    let (name, value) = match (file, folders) {
-        (Some(file), _) => ("SSL_CERT_FILE", file),
-        (None, Some(folders)) => ("SSL_CERT_DIR", folders),
+    let (name, value, found) = match (file, folders) {
+        (Some(file), _) => ("SSL_CERT_FILE", file, vec![load_certs_from_paths(Some(Path::new(file)), None)]),
+        (None, Some(folders)) => {
+            let paths = folders.split(':').filter(|folder| !folder.is_empty());
+            ("SSL_CERT_DIR", folders, paths.map(|folder| load_certs_from_paths(None, Some(Path::new(folder)))).collect())
+        }
         (None, None) => return Ok(()),
     };
-    let paths = folders.into_iter().flat_map(|text| text.split(':')).filter(|folder| !folder.is_empty());
-    let in_folders = paths.map(|folder| load_certs_from_paths(None, Some(Path::new(folder))));
-    let found: Vec<_> = file.map(|file| load_certs_from_paths(Some(Path::new(file)), None)).into_iter().chain(in_folders).collect();
     let mut roots = RootCertStore::empty();
     let errors: Vec<String> = found.iter().flat_map(|found| found.errors.iter().map(ToString::to_string)).collect();
     let added: usize = found.into_iter().map(|found| roots.add_parsable_certificates(found.certs).0).sum();
@@ -157,13 +158,13 @@ mod tests {
             let told = check(&[(name, path)]).unwrap_err();
             assert!(told.starts_with(&format!("`{name}` is '{path}', and no certificate")), "{told}");
         }
-        assert!(check(&[("SSL_CERT_FILE", &missing), ("SSL_CERT_DIR", folder.path().to_str().unwrap())]).is_err());
         assert_eq!(check(&[]), Ok(()));
         assert_eq!(check(&[("SSL_CERT_FILE", &good)]), Ok(()));
         std::fs::copy(&good, in_folder("good.pem")).unwrap();
         let folders = format!("{missing}:{}", folder.path().display());
         assert_eq!(check(&[("SSL_CERT_DIR", &folders)]), Ok(()), "one of them has some");
-        assert_eq!(check(&[("SSL_CERT_FILE", &missing), ("SSL_CERT_DIR", &folders)]), Ok(()), "both count together");
+        assert!(check(&[("SSL_CERT_FILE", &missing), ("SSL_CERT_DIR", &folders)]).is_err(), "who names a file means it");
+        assert_eq!(check(&[("SSL_CERT_FILE", &good), ("SSL_CERT_DIR", &missing)]), Ok(()), "the file has some");
         assert_eq!(check(&[("SSL_CERT_DIR", "")]), Ok(()), "that names no folder");
     }
 
