@@ -99,6 +99,19 @@ impl Customer {
         }
     }
 
+    /// Asks for so many orders one after the other without a pause, whether the market is open or not.
+    pub async fn stock_up(mut self, orders: u64) {
+        for _ in 0..orders {
+            self.market.begun.fetch_add(1, Ordering::Relaxed);
+            match self.order().await {
+                Ok(()) => {
+                    self.market.succeeded.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(problem) => eprintln!("{}: {problem:#}", self.name),
+            }
+        }
+    }
+
     async fn once(&mut self) -> anyhow::Result<()> {
         let known = self.orders.choose(&mut self.random).cloned();
         match (self.random.random_range(0..100), known) {

@@ -86,6 +86,9 @@ struct Runs {
     /// Instead of a schedule of its seed, each run has the power cut so many times, and nothing else.
     #[arg(long, conflicts_with_all = ["schedule", "crash_points", "swaps"])]
     power: Option<u64>,
+    /// Instead of a schedule of its seed, each run has so many orders placed at once, and a kill while they are under way.
+    #[arg(long, conflicts_with_all = ["schedule", "crash_points", "swaps", "power"])]
+    burst: Option<u64>,
     /// A bug that is planted in the program: what is looked for is a run that finds it.
     #[arg(long)]
     planted: Option<String>,
@@ -194,17 +197,19 @@ async fn perform(runs: &Runs) -> anyhow::Result<bool> {
 
 fn schedules(runs: &Runs) -> anyhow::Result<Box<dyn Iterator<Item = Schedule>>> {
     let span = Duration::from_secs(runs.seconds);
+    let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
     if let Some(number) = runs.swaps {
-        let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
         return Ok(Box::new(seeds.into_iter().map(move |seed| Schedule::of_swaps(seed, number))));
     }
     if let Some(number) = runs.power {
-        let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
         return Ok(Box::new(seeds.into_iter().map(move |seed| Schedule::of_power_cuts(seed, number))));
+    }
+    if let Some(orders) = runs.burst {
+        let shape = runs.shape.unwrap_or_default();
+        return Ok(Box::new(seeds.into_iter().map(move |seed| Schedule::of_burst(shape, seed, orders))));
     }
     if runs.crash_points {
         let points = points::crash_points(&runs.repository)?;
-        let seeds = if runs.seeds.is_empty() { vec![1] } else { runs.seeds.clone() };
         let shapes = runs.shape.map_or_else(|| vec![Shape::Monolith, Shape::Processes], |shape| vec![shape]);
         let each = seeds.into_iter().flat_map(move |seed| shapes.clone().into_iter().map(move |shape| (shape, seed)));
         let hits = runs.hits.clone();

@@ -201,6 +201,9 @@ pub struct Schedule {
     /// How many buy at the same time.
     #[serde(default = "customers")]
     pub customers: u64,
+    /// So many orders are placed at once, and nothing else is done; 0 where customers buy in their own time.
+    #[serde(default)]
+    pub burst: u64,
     /// How long customers buy, in milliseconds.
     pub span: u64,
     /// In the sequence in which they are due.
@@ -214,6 +217,8 @@ const fn customers() -> u64 {
 
 /// Between two swaps where a run has nothing but swaps, in milliseconds, and how many buy meanwhile.
 const SWAPS: (u64, u64) = (20, 24);
+/// How many place a burst, and when after its begin the program is killed, in milliseconds: most of it is under way then.
+const BURST: (u64, u64) = (250, 3_000);
 /// Between two faults, in milliseconds.
 const PAUSES: std::ops::Range<u64> = 300..1_500;
 /// The same where several processes have to become ready.
@@ -241,7 +246,7 @@ impl Schedule {
             faults.push(Due { at, on, fault });
             at += random.random_range(pauses.clone());
         }
-        Self { seed, shape, customers: customers(), span, faults }
+        Self { seed, shape, customers: customers(), burst: 0, span, faults }
     }
 
     /// One in which the program kills itself at each of these places, the how manieth time that it comes there `hits` says; without any a number
@@ -268,7 +273,7 @@ impl Schedule {
         };
         let due = |(place, fault): (u64, Fault)| Due { at: 500 + place * every, on: on(&fault), fault };
         let faults: Vec<Due> = (0..).zip(crashes).map(due).collect();
-        Self { seed, shape, customers: customers(), span: 500 + faults.len() as u64 * every, faults }
+        Self { seed, shape, customers: customers(), burst: 0, span: 500 + faults.len() as u64 * every, faults }
     }
 
     /// One in which components are replaced so many times, fifty times a second, by good versions and by what must not serve.
@@ -279,7 +284,7 @@ impl Schedule {
             let component = (*COMPONENTS.choose(&mut random).unwrap_or(&"payment")).to_owned();
             Due { at: 500 + place * every, on: Target::Orders, fault: Fault::Swap { component, with: version(&mut random) } }
         };
-        Self { seed, shape: Shape::Monolith, customers, span: 1_000 + number * every, faults: (0..number).map(swap).collect() }
+        Self { seed, shape: Shape::Monolith, customers, burst: 0, span: 1_000 + number * every, faults: (0..number).map(swap).collect() }
     }
 
     /// One in which the power is cut so many times, and nothing else happens.
@@ -295,7 +300,14 @@ impl Schedule {
             };
             faults.push(Due { at, on: Target::Shop, fault: Fault::PowerCut { moment, choice: random.random() } });
         }
-        Self { seed, shape: Shape::Monolith, customers: customers(), span: at + 1_000, faults }
+        Self { seed, shape: Shape::Monolith, customers: customers(), burst: 0, span: at + 1_000, faults }
+    }
+
+    /// One in which so many orders are placed as fast as 250 customers can, and the program is killed while they are under way.
+    pub fn of_burst(shape: Shape, seed: u64, orders: u64) -> Self {
+        let (customers, at) = BURST;
+        let killed = Due { at, on: Target::Shop, fault: Fault::Kill { down: 0 } };
+        Self { seed, shape, customers: customers.min(orders.max(1)), burst: orders, span: at, faults: vec![killed] }
     }
 
     /// Whether the power is cut, so that it has to be known what is on the disk.
@@ -436,6 +448,19 @@ mod tests {
         let schedule = Schedule::of_swaps(1, 100);
         assert!(schedule.faults.len() == 100 && schedule.is_of_swaps());
         assert!(!Schedule::of(Shape::Monolith, 1, Duration::from_secs(60)).is_of_swaps());
+    }
+
+    #[test]
+    fn a_schedule_of_a_burst_has_all_its_orders_and_one_kill() {
+        for orders in [3, 5_000] {
+            let schedule = Schedule::of_burst(Shape::Monolith, 1, orders);
+            assert!(
+                schedule.burst == orders
+                    && schedule.customers <= orders
+                    && matches!(schedule.faults[..], [Due { fault: Fault::Kill { .. }, .. }])
+            );
+        }
+        assert_eq!(Schedule::of(Shape::Monolith, 1, Duration::from_secs(60)).burst, 0);
     }
 
     #[test]

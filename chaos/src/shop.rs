@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// Units of each product at the start. One is scarce: it is asked for more often than it is there.
 pub const STOCK: [(&str, u64, i64); 4] =
-    [("cable", 999, 100_000), ("keyboard", 14_999, 100_000), ("licence", 1, 100_000), ("scarce", 25_000, 60)];
+    [("cable", 999, 100_000), ("keyboard", 14_999, 100_000), ("licence", 1, 10_000_000), ("scarce", 25_000, 60)];
 /// How long things are kept. A date that jumps forward between two processes cannot be told from time that has passed, and jumps add up.
 const KEPT: [&str; 4] = ["RETAIN_EVENTS", "RETAIN_RUNS", "RETAIN_IDEMPOTENCY_KEYS", "RETAIN_RESERVATIONS"];
 /// Longer than any token has to be.

@@ -161,10 +161,17 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
 
 async fn customers(stack: &Stack, schedule: &Schedule, market: &Arc<Market>) -> anyhow::Result<JoinSet<()>> {
     let foreign = Arc::default();
-    let mut buying = JoinSet::new();
+    let mut customers = Vec::new();
     for number in 0..schedule.customers {
-        let customer = Customer::register(number, schedule.seed, stack.base(), Arc::clone(market), Arc::clone(&foreign)).await?;
-        buying.spawn(customer.buy());
+        customers.push(Customer::register(number, schedule.seed, stack.base(), Arc::clone(market), Arc::clone(&foreign)).await?);
+    }
+    let mut buying = JoinSet::new();
+    for (number, customer) in (0..).zip(customers) {
+        match schedule.burst {
+            0 => buying.spawn(customer.buy()),
+            // The first ones have one more where it does not come out even.
+            all => buying.spawn(customer.stock_up(all / schedule.customers + u64::from(number < all % schedule.customers))),
+        };
     }
     Ok(buying)
 }

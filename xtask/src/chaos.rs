@@ -77,6 +77,10 @@ pub struct Options {
     #[arg(long, value_name = "SWAPS", num_args = 0..=1, default_missing_value = "1000")]
     swaps: Option<u64>,
 
+    /// A run of each shape in which so many orders are placed at once and the program is killed while they are under way: all of them end.
+    #[arg(long, value_name = "ORDERS", num_args = 0..=1, default_missing_value = "5000")]
+    burst: Option<u64>,
+
     /// Whether each of so many orders is on the disk before anybody is told of it, by the calls that the program makes.
     #[arg(long, value_name = "ANSWERS", num_args = 0..=1, default_missing_value = "1000")]
     durable: Option<u64>,
@@ -99,6 +103,11 @@ pub fn chaos(options: &Options) -> anyhow::Result<()> {
     }
     if let Some(swaps) = options.swaps {
         return perform(&[], &words([("--swaps", swaps)]));
+    }
+    if let Some(orders) = options.burst {
+        jars::prepare()?;
+        perform(&MONOLITH, &words([("--burst", orders)]))?;
+        return perform(&PROCESSES, &words([("--burst", orders)]));
     }
     if let Some(cuts) = options.power {
         let seeds = (1..=cuts.div_ceil(CUTS)).map(|seed| ("--seed", seed));

@@ -338,7 +338,7 @@ async fn a_broker_that_is_away_is_waited_for() {
 async fn a_broker_that_named_no_broker_for_a_while_is_found_again() {
     // It reports late, so its controller takes it for gone again and again. Meanwhile it names no broker, not even itself: so does one that
     // was stopped for a while and goes on.
-    let late = "broker.session.timeout.ms=4000\nbroker.heartbeat.interval.ms=9000";
+    let late = "broker.session.timeout.ms=6000\nbroker.heartbeat.interval.ms=12000";
     let broker = tokio::task::spawn_blocking(|| KafkaBroker::start_with(late)).await.unwrap();
     let address = broker.address();
     // Which client lets go of its brokers is a matter of moments.

@@ -20,7 +20,7 @@ use crate::kafka_broker::KafkaBroker;
 /// Deliveries of an event before it becomes a dead letter, where nothing else is said.
 pub const DELIVERIES: u32 = 4;
 /// Longest wait for anything that is expected to happen.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a bus is made of; several can be opened on it, one after the other.
 pub struct TestEnv {
