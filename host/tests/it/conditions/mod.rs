@@ -23,6 +23,7 @@ mod refunds;
 mod retention;
 mod secrets;
 pub mod split;
+mod starts;
 mod stopping;
 pub mod test_env;
 mod threads;
