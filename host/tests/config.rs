@@ -303,6 +303,39 @@ fn a_route_that_no_target_of_its_proxy_is_for_is_warned_of() {
 }
 
 #[test]
+fn a_prefix_has_one_target_or_several_as_a_list_or_separated_by_commas() {
+    let stage = Stage::new();
+    let check = |targets: &str| {
+        let text = format!(
+            "modules:\n  - {{name: server, type: http.server, config: {{address: ':8080'}}}}\n  - {{name: router, type: http.router}}\n  \
+             - name: proxy\n    type: http.simple_proxy\n    config: {{targets: {{/api: {targets}}}}}\n\
+             workflows:\n  http:\n    router: router\n    server: server\n    routes:\n      \
+             - {{method: GET, path: '/api/*', handler: proxy}}\n"
+        );
+        stage.check("gateway.yaml", &text)
+    };
+    for (targets, urls) in [
+        ("'http://a:1'", &["http://a:1"][..]),
+        ("'http://a:1, http://b:2/base/'", &["http://a:1", "http://b:2/base"][..]),
+        ("['http://a:1', 'http://b:2,http://c:3']", &["http://a:1", "http://b:2", "http://c:3"][..]),
+    ] {
+        let checked = check(targets);
+        let plan = checked.plan.unwrap_or_else(|| panic!("{targets}: {}", checked.report.lines()));
+        assert_eq!(plan.proxies[0].targets["/api"], urls, "{targets}");
+    }
+    for (targets, told) in [
+        ("'http://a:1,'", "'' is not a base URL"),
+        ("['http://a:1', b]", "'b' is not a base URL"),
+        ("'http://a:1,http://a:1/'", "'http://a:1/' is there twice"),
+        ("[]", "must not be empty"),
+        ("7", "must be a base URL such as http://returns:8080, or a list of them, but is 7"),
+    ] {
+        let report = check(targets).report.lines();
+        assert!(report.contains(told), "{targets}: {report}");
+    }
+}
+
+#[test]
 fn a_question_mark_within_the_path_of_a_database_is_refused() {
     let stage = Stage::new();
     let report = |dsn: &str| {

@@ -39,3 +39,5 @@ mod second_factor;
 mod staff;
 #[path = "http/support.rs"]
 mod support;
+#[path = "http/targets.rs"]
+mod targets;

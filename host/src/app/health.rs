@@ -11,7 +11,7 @@ use super::backlogs::Backlogs;
 use super::parts::Core;
 use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
-use crate::http::{Check, HealthChecks, Probe, Status};
+use crate::http::{Backends, Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::services::console::{ConfigDesk, ConfigStanding};
@@ -255,18 +255,26 @@ fn register_credentials(health: &HealthChecks, plan: &Plan, Core { engine, clock
     });
 }
 
+/// Who is behind a proxy.
+pub(super) struct Behind {
+    pub(super) backends: Arc<Backends>,
+    /// Asks whether they are the right ones.
+    pub(super) probe: Arc<Probe>,
+}
+
 /// Adds a check for each proxy: whether somebody answers where it passes requests on to, and is the right one. Answers what asks.
-pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) -> Vec<Arc<Probe>> {
+pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) -> Vec<Behind> {
     // A check that takes too long is down, and this process is of use without a backend.
     let limit = plan.health.as_ref().map_or(ANSWER_LIMIT, |settings| ANSWER_LIMIT.min(settings.check_timeout / 2));
     let probe = |proxy: &plan::Proxy| {
-        let probe = Arc::new(Probe::new(proxy, limit));
+        let backends = Arc::new(Backends::new(proxy));
+        let probe = Arc::new(Probe::new(proxy, &backends, limit));
         let asked = Arc::clone(&probe);
         health.add_costly(&proxy.name, move || {
             let probe = Arc::clone(&asked);
             async move { probe.ask().await }
         });
-        probe
+        Behind { backends, probe }
     };
     plan.proxies.iter().map(probe).collect()
 }

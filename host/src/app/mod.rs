@@ -29,7 +29,7 @@ use self::backlogs::Backlogs;
 use self::live::Switch;
 use self::parts::Core;
 use self::turns::{Starting, Turns};
-use crate::http::{self, Current, HealthChecks, HttpParts, Probe};
+use crate::http::{self, Current, HealthChecks, HttpParts};
 use crate::memory;
 use crate::plan::{Plan, Server};
 use crate::pulse::{Pulse, keep_asking};
@@ -54,7 +54,7 @@ pub struct App {
     operator: Option<TcpListener>,
     probes: Option<TcpListener>,
     /// Who is behind each proxy.
-    backends: Vec<Arc<Probe>>,
+    backends: Vec<health::Behind>,
     tasks: Tasks,
     /// Ends the pipeline; requested after the last request was answered.
     stop: Stop,
@@ -111,6 +111,7 @@ impl App {
         let tokens = parts::tokens(&plan, core.as_ref(), users.as_ref(), &surroundings.clock);
         health::register_process(&health, &pulse);
         let backends = health::register_proxies(&health, &plan);
+        gauges::register_targets(&metrics, backends.iter().map(|behind| Arc::clone(&behind.backends)).collect());
         let backlogs = core.as_ref().map(|core| Arc::new(Backlogs::new(Arc::clone(&core.store.operations))));
         if let (Some(core), Some(backlogs)) = (&core, &backlogs) {
             health::register(&health, &plan, core, backlogs);
@@ -180,7 +181,8 @@ impl App {
             self.tasks.spawn_long("pulse of the writer", keep_asking(beat, writer, self.stop.clone()));
         }
         for backends in &self.backends {
-            self.tasks.spawn_long("backends", Arc::clone(backends).watch(self.stop.clone()));
+            self.tasks.spawn_long("backends", Arc::clone(&backends.probe).watch(self.stop.clone()));
+            self.tasks.spawn_long("targets", Arc::clone(&backends.backends).watch(self.stop.clone()));
         }
         if let Some(desk) = self.configs.clone().filter(|_| self.plan.operator.as_ref().is_some_and(|operator| operator.write)) {
             self.tasks.spawn_long("config watcher", desk.watch(self.stop.clone()));
@@ -272,6 +274,9 @@ impl App {
         if let Some(console) = console.clone() {
             self.tasks.spawn_long("canaries", console.keep_canaries(self.stop.clone()));
         }
+        let proxy = |(proxy, behind): (&crate::plan::Proxy, &health::Behind)| {
+            (proxy.name.clone(), http::proxy(proxy, &behind.backends, stop.clone()))
+        };
         let parts = HttpParts {
             plan: Arc::clone(&self.plan),
             tokens: self.tokens.take(),
@@ -280,7 +285,7 @@ impl App {
             audit: self.core.as_ref().map(|core| AuditLog::new(Arc::clone(&core.store.audit), core.engine.clock.clone())),
             configs: self.configs.take(),
             console,
-            proxies: self.plan.proxies.iter().map(|proxy| (proxy.name.clone(), http::proxy(proxy, stop.clone()))).collect(),
+            proxies: self.plan.proxies.iter().zip(&self.backends).map(proxy).collect(),
             internal: self.core.as_ref().and_then(|core| core.internal.clone()),
             metrics: self.metrics.clone(),
             health: self.health.clone(),

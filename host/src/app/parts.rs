@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::backlogs::Backlogs;
 use super::state::StoredState;
-use crate::bus::Bus;
+use crate::bus::{Bus, Member};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::http;
@@ -204,7 +204,8 @@ pub(super) async fn core(
     let archive = archive(plan, &store, &engine, &keying);
     let resources = resources_of(plan, &store, &engine, &pipeline, generation.clone())?;
     resources.seed().await?;
-    let bus = plan.bus.as_ref().map(plan::Bus::build).transpose()?;
+    let member = Member { seat: store.group.seat(), sure: store.group.lease() };
+    let bus = plan.bus.as_ref().map(|settings| settings.build(member)).transpose()?;
     Ok(Core {
         writer: Some(asks_writer(&store)),
         store,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::shutdown::Stop;
 
@@ -81,6 +82,22 @@ pub trait Sink: Send + Sync + 'static {
     /// `consumer` is empty for what no consumer could be given.
     fn dead_letter_kept(&self, consumer: &str, topic: &str) {
         let _ = (consumer, topic);
+    }
+}
+
+/// What a process is among those that have one database, and so share the events of one group.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its number among those of its machine, from 1.
+    pub seat: u32,
+    /// Whether it is sure that no other one has taken its work over; while it is not, it receives nothing. `None` where that cannot happen.
+    pub sure: Option<watch::Receiver<bool>>,
+}
+
+impl Default for Member {
+    /// The only one.
+    fn default() -> Self {
+        Self { seat: 1, sure: None }
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::Bus;
 use super::embedded::{self, Embedded};
 use super::kafka::{self, Kafka};
+use super::{Bus, Member};
 
 /// Which bus a process has, and how it is set. Each kind has its settings beside its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,14 +45,14 @@ impl Settings {
         }
     }
 
-    /// The bus, which does nothing until it runs.
+    /// The bus, which does nothing until it runs. `member` is what this process is among those that share its work.
     ///
     /// # Errors
     /// The settings are not accepted.
-    pub fn build(&self) -> anyhow::Result<Arc<dyn Bus>> {
+    pub fn build(&self, member: Member) -> anyhow::Result<Arc<dyn Bus>> {
         Ok(match self {
             Self::Embedded(settings) => Arc::new(Embedded::new(settings.max_queue_size, settings.delivery_timeout)),
-            Self::Kafka(settings) => Arc::new(Kafka::new(settings.clone()).with_context(|| format!("module '{}'", settings.name))?),
+            Self::Kafka(settings) => Arc::new(Kafka::new(settings.clone(), member).with_context(|| format!("module '{}'", settings.name))?),
         })
     }
 }

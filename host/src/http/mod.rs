@@ -54,7 +54,7 @@ pub use error::ApiError;
 pub use health::{Check, HealthChecks, Status};
 pub use internal::{InternalService, agreement, internal};
 pub use openapi::{document as openapi_document, operator_document};
-pub use proxy::{Probe, proxy};
+pub use proxy::{Backends, Probe, proxy};
 pub use routes::{Routers, router, routers};
 pub use server::{bind, serve};
 pub use table::{Entry, Here, Limits, Table, Who};

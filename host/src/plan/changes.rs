@@ -103,7 +103,7 @@ mod tests {
         let running = Plan::default();
         let proxy = Proxy {
             name: "shop-proxy".into(),
-            targets: [("/".to_owned(), "http://127.0.0.1:1".to_owned())].into(),
+            targets: [("/".to_owned(), vec!["http://127.0.0.1:1".to_owned()])].into(),
             connect_timeout: Duration::ZERO,
             response_timeout: Duration::ZERO,
             max_body_bytes: 1,

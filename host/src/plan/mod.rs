@@ -508,8 +508,8 @@ pub const MAX_TABLE_BYTES: u64 = 1024 * 1024;
 pub struct Proxy {
     /// Module name.
     pub name: String,
-    /// Base URL by path prefix; the longest wins.
-    pub targets: BTreeMap<String, String>,
+    /// Base URLs by path prefix, one or more each; the longest prefix wins.
+    pub targets: BTreeMap<String, Vec<String>>,
     /// How long a connection to a target may take.
     pub connect_timeout: Duration,
     /// From the end of the request to the head of the answer; its body may take as long as it likes.
@@ -520,10 +520,11 @@ pub struct Proxy {
 
 impl Proxy {
     /// What clients know the target of `prefix` by. A plain name of the config, such as `returns:8080`, says which part is meant; an address of
-    /// the inside says nothing to a client, so there it is the last part of the prefix, or the name of the module.
+    /// the inside says nothing to a client, so there it is the last part of the prefix, or the name of the module. So it is where there are several.
     #[must_use]
     pub fn backend_name(&self, prefix: &str) -> String {
-        let authority = self.targets.get(prefix).and_then(|url| url.split("//").nth(1)?.split('/').next()).unwrap_or_default();
+        let only = self.targets.get(prefix).and_then(|urls| if let [only] = &**urls { Some(only) } else { None });
+        let authority = only.and_then(|url| url.split("//").nth(1)?.split('/').next()).unwrap_or_default();
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         if !host.is_empty() && !host.eq_ignore_ascii_case("localhost") && !host.contains(['.', ':', '[', '@']) {
             return authority.to_owned();
@@ -671,10 +672,12 @@ mod tests {
             ("/api/returns", "http://localhost:8082", "returns"),
             ("/api/returns", "http://returns.shop.internal:8080", "returns"),
             ("/", "http://10.0.0.7", "proxy"),
+            ("/api/returns", "http://returns-a:8080,http://returns-b:8080", "returns"),
         ] {
+            let urls: Vec<String> = url.split(',').map(str::to_owned).collect();
             let proxy = Proxy {
                 name: "proxy".into(),
-                targets: [(prefix.to_owned(), url.to_owned())].into(),
+                targets: [(prefix.to_owned(), urls)].into(),
                 connect_timeout: Duration::ZERO,
                 response_timeout: Duration::ZERO,
                 max_body_bytes: 1,

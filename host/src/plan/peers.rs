@@ -20,7 +20,10 @@ pub struct Asked {
 /// else components ask is no process of it.
 #[must_use]
 pub fn of(plan: &Plan) -> BTreeMap<String, BTreeSet<Asked>> {
-    let proxied = plan.proxies.iter().flat_map(|proxy| proxy.targets.iter().map(|(prefix, url)| (&proxy.name, prefix, url)));
+    let proxied = plan.proxies.iter().flat_map(|proxy| {
+        let targets = proxy.targets.iter();
+        targets.flat_map(move |(prefix, urls)| urls.iter().map(move |url| (&proxy.name, prefix, url)))
+    });
     let granted = plan.components.iter().flat_map(|component| {
         component.capabilities.http.iter().filter_map(|grant| match &grant.target {
             GrantTarget::Url(url) if grant.headers.iter().any(|(name, _)| name.as_str().eq_ignore_ascii_case(INTERNAL_HEADER)) => {
@@ -60,7 +63,7 @@ mod tests {
         ];
         let proxy = Proxy {
             name: "passes".into(),
-            targets: targets.iter().map(|(prefix, url)| ((*prefix).to_owned(), (*url).to_owned())).collect(),
+            targets: targets.iter().map(|(prefix, url)| ((*prefix).to_owned(), vec![(*url).to_owned()])).collect(),
             connect_timeout: Duration::ZERO,
             response_timeout: Duration::ZERO,
             max_body_bytes: 1,

@@ -57,6 +57,12 @@ pub trait Group: Send + Sync + 'static {
         0
     }
 
+    /// The number of this process among those that have the database on its machine, from 1: the least that no other one had when it came. So a
+    /// process that is started again in the place of another one has the number of that one.
+    fn seat(&self) -> u32 {
+        1
+    }
+
     /// Parts of the outbox that this process publishes, of [`SLOTS`].
     fn slots(&self) -> u32 {
         SLOTS

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use millrace::bus::kafka::dead_letters::{self, Redriven};
 use millrace::bus::kafka::{self, MAX_EVENT_BYTES};
-use millrace::bus::{Bus, Receipt};
+use millrace::bus::{Bus, Member, Receipt};
 use millrace::clock::Clock;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -17,7 +17,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use crate::kafka_broker::KafkaBroker;
-use crate::test_env::{DELIVERIES, PATIENCE, Subscriber, TestEnv};
+use crate::test_env::{DELIVERIES, PATIENCE, Running, Subscriber, TestEnv};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_published_while_nobody_receives_is_received_later() {
@@ -123,6 +123,55 @@ async fn two_members_of_one_name_say_that_there_are_two() {
     let reason = tokio::time::timeout(PATIENCE, told).await.expect("it is told");
     let settings = env.settings(&env.address());
     assert!(reason.contains(&format!("takes part as '{}-only'", settings.group_id)) && reason.contains("topicPrefix"), "{reason}");
+    first.close().await;
+    second.close().await;
+}
+
+/// Publishes events of new keys until this one has taken one: the group may have given it no partition yet.
+async fn until_it_takes(publisher: &Running, env: &TestEnv, taker: &Subscriber, first_number: &mut usize) {
+    let begun = std::time::Instant::now();
+    let before = taker.count();
+    while taker.count() == before {
+        assert!(begun.elapsed() < PATIENCE * 2, "it takes nothing");
+        let events: Vec<_> =
+            (*first_number..*first_number + 24).map(|number| env.event("made", &format!("key-{number}"), number)).collect();
+        *first_number += events.len();
+        publisher.publish(&events).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_of_one_machine_share_a_group_and_one_that_is_not_sure_of_its_work_leaves_it_to_the_other() {
+    let env = TestEnv::kafka().await;
+    let (sure, is_sure) = tokio::sync::watch::channel(true);
+    let member = |seat| {
+        let settings = kafka::Settings { instance_id: None, ..env.settings(&env.address()) };
+        Arc::new(TestEnv::member(settings, Member { seat, sure: Some(is_sure.clone()).filter(|_| seat == 2) }))
+    };
+    let (here, there) = (Subscriber::willing(), Subscriber::willing());
+    let first = env.run(member(1), &[("taker", "made")], &here);
+    let second = env.run(member(2), &[("taker", "made")], &there);
+    first.until_up().await;
+    second.until_up().await;
+    let mut number = 0;
+    until_it_takes(&first, &env, &there, &mut number).await;
+    until_it_takes(&first, &env, &here, &mut number).await;
+    assert_eq!((first.bus.deaf(), second.bus.deaf()), (None, None), "they have names of their own");
+
+    sure.send_replace(false);
+    second.until_deaf("in its place").await;
+    let taken_there = there.count();
+    let later: Vec<_> = (number..number + 60).map(|number| env.event("made", &format!("key-{number}"), number)).collect();
+    first.publish(&later).await;
+    for event in &later {
+        here.until_took(event).await;
+    }
+    assert_eq!(there.count(), taken_there, "nothing more comes to who is not sure");
+
+    sure.send_replace(true);
+    number += later.len();
+    until_it_takes(&first, &env, &there, &mut number).await;
     first.close().await;
     second.close().await;
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use millrace::bus::embedded::Embedded;
 use millrace::bus::kafka::{self, Kafka, dead_letters};
-use millrace::bus::{Bus, BusHealth, Event, Lag, Receipt, Sink, Subscription};
+use millrace::bus::{Bus, BusHealth, Event, Lag, Member, Receipt, Sink, Subscription};
 use millrace::shutdown::Stop;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -61,10 +61,15 @@ impl TestEnv {
         }
     }
 
+    /// A Kafka client of one of several processes that share a group.
+    pub fn member(settings: kafka::Settings, member: Member) -> Kafka {
+        Kafka::with_patience(settings, member, kafka::Patience::default()).unwrap()
+    }
+
     /// A Kafka client that gives up after so many deliveries, which is soon.
     pub fn client(settings: kafka::Settings, deliveries: u32) -> Kafka {
         let patience = kafka::Patience { deliveries, first_wait: Duration::from_millis(20), longest_wait: Duration::from_millis(100) };
-        Kafka::with_patience(settings, patience).unwrap()
+        Kafka::with_patience(settings, Member::default(), patience).unwrap()
     }
 
     pub fn address(&self) -> String {
@@ -137,6 +142,16 @@ impl Running {
             }
         };
         tokio::time::timeout(PATIENCE, down).await.expect("the bus says that it is down")
+    }
+
+    /// Waits until the bus says that it receives nothing, with these words.
+    pub async fn until_deaf(&self, words: &str) {
+        let deaf = async {
+            while !self.bus.deaf().is_some_and(|reason| reason.contains(words)) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, deaf).await.unwrap_or_else(|_| panic!("expected '{words}': {:?}", self.bus.deaf()));
     }
 
     /// Waits until the bus says that it is so many events of a topic behind.
@@ -217,6 +232,11 @@ impl Subscriber {
             Ok(taken) => taken.unwrap().clone(),
             Err(_) => panic!("only {} of {count} events were taken", self.taken.borrow().len()),
         }
+    }
+
+    /// How many events were taken.
+    pub fn count(&self) -> usize {
+        self.taken.borrow().len()
     }
 
     /// Waits until an event was taken.

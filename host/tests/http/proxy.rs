@@ -13,6 +13,7 @@ use axum::routing::{any, get};
 use axum::{Json, Router};
 use futures::StreamExt;
 use http_body_util::BodyExt;
+use millrace::http::Backends;
 use millrace::plan::{Endpoint, Middleware, Proxy};
 use millrace::shutdown::Stop;
 use serde_json::{Value, json};
@@ -25,16 +26,16 @@ use tower::ServiceExt;
 
 use crate::support::{Answer, Edge, Setup, cors, route};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A backend on a port of its own, which ends with the test.
-struct Backend {
+pub struct Backend {
     address: SocketAddr,
     _serving: JoinSet<()>,
 }
 
 impl Backend {
-    async fn start(router: Router) -> Self {
+    pub async fn start(router: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut serving = JoinSet::new();
@@ -42,7 +43,7 @@ impl Backend {
         Self { address, _serving: serving }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
@@ -65,10 +66,10 @@ async fn tell(request: Request) -> impl IntoResponse {
     (answered, Json(told))
 }
 
-fn proxy(targets: &[(&str, &str)]) -> Proxy {
+pub fn proxy(targets: &[(&str, &str)]) -> Proxy {
     Proxy {
         name: "proxy".into(),
-        targets: targets.iter().map(|(prefix, url)| ((*prefix).to_owned(), (*url).to_owned())).collect(),
+        targets: targets.iter().map(|(prefix, urls)| ((*prefix).to_owned(), urls.split(',').map(str::to_owned).collect())).collect(),
         connect_timeout: Duration::from_millis(500),
         response_timeout: Duration::from_secs(2),
         max_body_bytes: 64 << 10,
@@ -77,6 +78,11 @@ fn proxy(targets: &[(&str, &str)]) -> Proxy {
 
 /// An edge that passes everything below `/api` on.
 fn gateway(proxy: &Proxy) -> (Edge, Stop) {
+    gateway_over(proxy, &Arc::new(Backends::new(proxy)))
+}
+
+/// The same to backends that a test looks at.
+pub fn gateway_over(proxy: &Proxy, backends: &Arc<Backends>) -> (Edge, Stop) {
     let stop = Stop::new();
     let mut setup = Setup::new();
     setup.plan.auth = Some(crate::support::auth());
@@ -87,7 +93,7 @@ fn gateway(proxy: &Proxy) -> (Edge, Stop) {
         })
         .to_vec();
     setup.plan.routes.push(route("GET", "/{rest...}", Endpoint::Proxy("proxy".into()), vec![]));
-    setup.proxies.insert("proxy".into(), millrace::http::proxy(proxy, stop.clone()));
+    setup.proxies.insert("proxy".into(), millrace::http::proxy(proxy, backends, stop.clone()));
     (setup.start(), stop)
 }
 
@@ -204,7 +210,7 @@ async fn a_backend_that_does_not_begin_to_answer_is_given_up() {
 }
 
 /// A backend of raw bytes, which `serve` answers, and how many heads it has read.
-async fn raw_backend<F>(serve: impl FnOnce(TcpListener, Arc<AtomicUsize>) -> F) -> (String, Arc<AtomicUsize>, JoinSet<()>)
+pub async fn raw_backend<F>(serve: impl FnOnce(TcpListener, Arc<AtomicUsize>) -> F) -> (String, Arc<AtomicUsize>, JoinSet<()>)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -247,7 +253,7 @@ async fn a_request_that_a_backend_may_have_acted_on_is_not_sent_again() {
 }
 
 /// Reads requests and hangs up, always.
-async fn never_answers(listener: TcpListener, requests: Arc<AtomicUsize>) {
+pub async fn never_answers(listener: TcpListener, requests: Arc<AtomicUsize>) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
         read_head(&mut stream).await;

@@ -178,6 +178,46 @@ async fn stop(process: Process) {
     }
 }
 
+/// Has a process stand still, or go on, as a machine that is suspended does.
+fn signal(process: &Process, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stood_still_until_it_was_taken_for_dead_writes_nothing_more_and_ends() {
+    let server = Server::start(Disk::Fast);
+    let url = server.database();
+    let home = Home::new();
+    let config = config(home.path());
+    let variables = [("DATABASE_URL", url.as_str())];
+    let confirmed = Confirmed::default();
+    let first = home.start_config(&config, &variables).await;
+    let token = first.client.customer("ada").await.login("ada").await.token().to_owned();
+    let second = home.start_config(&config, &variables).await;
+    until_shared_by(2, &home, &config, &url).await;
+
+    let (here, there) = (first.client.with_token(&token), second.client.with_token(&token));
+    let load = [Load::on(&here, &confirmed), Load::on(&there, &confirmed)];
+    until_confirmed(&confirmed, 40).await;
+    // In the middle of whatever it does: of requests, of runs whose answers it has or waits for, of a transaction.
+    signal(&second, rustix::process::Signal::STOP);
+    until_shared_by(1, &home, &config, &url).await;
+    let taken_over = confirmed.lock().len();
+    until_confirmed(&confirmed, taken_over + 20).await;
+    signal(&second, rustix::process::Signal::CONT);
+    let log = second.log();
+    let deadline = Instant::now() + PATIENCE * 4;
+    while second.client.try_send(Method::GET, "/livez", None, &[]).await.is_ok() {
+        assert!(Instant::now() < deadline, "it does not end: {:?}", log.lock().last());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    end_all(load).await;
+    let words = "another process has taken over what this one had in the database";
+    assert!(log.lock().iter().any(|line| line.contains(words)), "{:#?}", log.lock());
+    all_are_delivered_once(&here, &confirmed).await;
+}
+
 fn database_of(url: &str) -> &str {
     url.split('?').next().unwrap().rsplit('/').next().unwrap()
 }

@@ -72,10 +72,13 @@ async fn processes_that_share_a_database_are_listed_and_leave() {
     let owners = pair.env.store.group.owners().await.unwrap();
     assert_eq!(owners.iter().map(|owner| owner.id).collect::<Vec<_>>(), pair.both().map(|store| store.instances.epoch()));
     assert!(owners.iter().all(|owner| owner.pid == u64::from(std::process::id()) && owner.slots == u64::from(SLOTS / 2)), "{owners:?}");
+    assert_eq!(pair.both().map(|store| store.group.seat()), [1, 2], "they are on one machine");
     assert!(pair.env.store.operations.keeps_house() && !pair.other.operations.keeps_house(), "one is enough for that");
     pair.env.store.operations.close().await;
     pair.until_alone().await;
     assert!(pair.other.operations.keeps_house(), "the other one does it now");
+    let next = open(&on_server(&pair.env.dsn()), Clock::system()).unwrap();
+    assert_eq!(next.group.seat(), 1, "it comes in the place of the first");
 }
 
 impl Pair {

@@ -193,11 +193,16 @@ function ofProxies(modules: readonly unknown[]): Raw[] {
   return modules.flatMap((module, index) => {
     if (at(module, 'type') !== 'http.simple_proxy') return []
     const targets = Object.entries(part(at(module, 'config', 'targets')))
-    return targets.flatMap(([prefix, url]): Raw[] => {
-      const to = text(url)
-      if (to === undefined) return []
+    return targets.flatMap(([prefix, urls]): Raw[] => {
       const path = ['modules', index, 'config', 'targets', prefix]
-      return [{ kind: 'proxy', from: text(at(module, 'name')) ?? '', to, path, label: prefix }]
+      const each = Array.isArray(urls)
+        ? urls.map((url, place) => ({ url, path: [...path, place] }))
+        : [{ url: urls, path }]
+      return each.flatMap(({ url, path }): Raw[] => {
+        const to = text(url)
+        if (to === undefined) return []
+        return [{ kind: 'proxy', from: text(at(module, 'name')) ?? '', to, path, label: prefix }]
+      })
     })
   })
 }

@@ -124,6 +124,9 @@ describe('edges', () => {
     const targets = edges(repositoryFile('configs/gateway.yaml'), 'proxy')
     expect(targets.length).toBeGreaterThan(1)
     expect(targets.every((edge) => edge.includes('://') || edge.includes('$'))).toBe(true)
+    const several =
+      'modules:\n  - {name: p, type: http.simple_proxy, config: {targets: {/api: ["http://a", "http://b"]}}}\n'
+    expect(edges(several, 'proxy')).toEqual(['proxy: p > http://a (/api)', 'proxy: p > http://b (/api)'])
   })
 
   it('are whole in every config that comes with the program, and broken where a name stands for nothing', () => {

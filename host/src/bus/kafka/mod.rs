@@ -29,7 +29,7 @@ use self::consumer::Ended;
 use self::link::Link;
 use self::producer::{Producer, Published};
 use self::work::Work;
-use super::{Bus, BusError, BusHealth, Event, Lag, Sink, Subscription, by_key};
+use super::{Bus, BusError, BusHealth, Event, Lag, Member, Sink, Subscription, by_key};
 use crate::shutdown::Stop;
 
 /// How often the broker is asked whether it is there: while it is, and while it is not.
@@ -40,6 +40,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause before a consumer that failed for good is replaced.
 const CONSUMER_PAUSE: Duration = Duration::from_secs(2);
+/// Why nothing is received by a process that the database does not hear of.
+const UNSURE: &str = "the database hears nothing of this process, so others may have taken its work over: they receive in its place";
 /// Pause before one is replaced that may take its place back: connections that go on failing are not to keep a processor busy.
 const OUTRUN_PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,6 +51,7 @@ pub struct Kafka {
     patience: Patience,
     link: Link,
     producer: Arc<Producer>,
+    member: Member,
     /// Is told of dead letters.
     sink: OnceLock<Arc<dyn Sink>>,
 }
@@ -58,18 +61,19 @@ impl Kafka {
     ///
     /// # Errors
     /// The settings are not accepted.
-    pub fn new(settings: Settings) -> anyhow::Result<Self> {
-        Self::with_patience(settings, Patience::default())
+    pub fn new(settings: Settings, member: Member) -> anyhow::Result<Self> {
+        Self::with_patience(settings, member, Patience::default())
     }
 
     /// The same with another `patience`: when an event that no consumer takes goes to the dead letters.
     ///
     /// # Errors
     /// The settings are not accepted.
-    pub fn with_patience(settings: Settings, patience: Patience) -> anyhow::Result<Self> {
+    pub fn with_patience(mut settings: Settings, member: Member, patience: Patience) -> anyhow::Result<Self> {
+        settings.take_seat(member.seat);
         let link = Link::new(&settings.brokers);
         let producer = Arc::new(Producer::new(settings.clone(), link.clone())?);
-        Ok(Self { settings, patience, link, producer, sink: OnceLock::new() })
+        Ok(Self { settings, patience, link, producer, member, sink: OnceLock::new() })
     }
 
     async fn publish_key(&self, events: Vec<(usize, &Event)>) -> Vec<(usize, Result<(), BusError>)> {
@@ -154,7 +158,12 @@ impl Kafka {
     /// Makes the topics, then receives; again from the start when the consumer has failed.
     async fn receive(&self, work: &Work, stop: &Stop) {
         while !stop.is_requested() {
-            match self.receive_once(work, stop).await {
+            if !self.is_sure() {
+                tracing::warn!("receiving ends: {UNSURE}");
+                self.until_sure(true, stop).await;
+                continue;
+            }
+            match self.receive_while_sure(work, stop).await {
                 Ok(()) => {}
                 Err(Ended::Forgetful) => tracing::info!("a new client receives"),
                 Err(Ended::Outrun(error)) => {
@@ -174,6 +183,40 @@ impl Kafka {
                     let _ = tokio::time::timeout(CONSUMER_PAUSE, stop.requested()).await;
                 }
             }
+        }
+    }
+
+    /// Receives until `stop`, or until others may have taken over: whoever does not receive any more is no member after some seconds, and the
+    /// others have its partitions.
+    async fn receive_while_sure(&self, work: &Work, stop: &Stop) -> Result<(), Ended> {
+        let ending = Stop::new();
+        let receiving = self.receive_once(work, &ending);
+        tokio::pin!(receiving);
+        tokio::select! {
+            ended = &mut receiving => return ended,
+            () = self.until_sure(false, stop) => ending.request(),
+        }
+        receiving.await
+    }
+
+    fn is_sure(&self) -> bool {
+        self.member.sure.as_ref().is_none_or(|sure| *sure.borrow())
+    }
+
+    /// Waits until it is so, or until `stop`.
+    async fn until_sure(&self, wanted: bool, stop: &Stop) {
+        let changed = async {
+            if let Some(mut sure) = self.member.sure.clone()
+                && sure.wait_for(|sure| *sure == wanted).await.is_ok()
+            {
+                return;
+            }
+            // Who would tell is gone, or nobody ever tells.
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = changed => {}
+            () = stop.requested() => {}
         }
     }
 
@@ -277,7 +320,7 @@ impl Bus for Kafka {
     }
 
     fn deaf(&self) -> Option<String> {
-        self.link.deaf()
+        if self.is_sure() { self.link.deaf() } else { Some(UNSURE.to_owned()) }
     }
 
     fn system(&self) -> &'static str {

@@ -80,6 +80,13 @@ impl Settings {
         self.instance_id.clone().unwrap_or_else(machine)
     }
 
+    /// Has the process with this number among those of its machine be a member of its own, where the config does not say how it is called.
+    pub(super) fn take_seat(&mut self, seat: u32) {
+        if seat > 1 && self.instance_id.is_none() {
+            self.instance_id = Some(format!("{}-{seat}", self.member()));
+        }
+    }
+
     /// The name that this member of the group has at the broker.
     pub(super) fn member_name(&self) -> String {
         format!("{}-{}", self.group_id, self.member())
@@ -161,6 +168,25 @@ mod tests {
     #[test]
     fn topics_take_the_largest_event() {
         assert_eq!(MAX_MESSAGE_BYTES, MAX_EVENT_BYTES.to_string());
+    }
+
+    #[test]
+    fn processes_of_one_machine_are_members_of_their_own_unless_the_config_names_them() {
+        let of = |instance_id: Option<&str>, seat| {
+            let mut settings = Settings {
+                name: "bus".into(),
+                brokers: Vec::new(),
+                group_id: "group".into(),
+                instance_id: instance_id.map(str::to_owned),
+                topics: Vec::new(),
+                topic_prefix: String::new(),
+            };
+            settings.take_seat(seat);
+            settings.member_name()
+        };
+        let first = of(None, 1);
+        assert_eq!(of(None, 2), format!("{first}-2"));
+        assert_eq!([1, 2].map(|seat| of(Some("a"), seat)), ["group-a", "group-a"]);
     }
 
     #[test]

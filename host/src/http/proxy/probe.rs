@@ -12,6 +12,7 @@ use futures::future::join_all;
 use hyper_util::client::legacy::Client;
 use parking_lot::Mutex;
 
+use super::Backends;
 use super::link::Connector;
 use crate::http::{Check, Status, serves};
 use crate::plan;
@@ -28,6 +29,8 @@ const INTERVAL: (Duration, Duration) = (Duration::from_secs(60), Duration::from_
 pub struct Probe {
     client: Client<Connector, Body>,
     proxy: String,
+    /// Those that requests of one prefix are spread over, by what is asked of them.
+    lists: BTreeSet<Vec<String>>,
     /// By what is asked of it.
     backends: BTreeMap<String, Backend>,
     limit: Duration,
@@ -51,12 +54,19 @@ struct Backend {
     prefixes: BTreeSet<String>,
     /// Which databases have answered last, the newest at the end.
     databases: Mutex<VecDeque<String>>,
+    /// What the proxy knows of it; nothing before that is known.
+    known: Option<Arc<super::backends::Backend>>,
 }
 
 /// Answers that are looked back at.
 const REMEMBERED: usize = 8;
 
 impl Backend {
+    /// Which database has answered last.
+    fn database(&self) -> Option<String> {
+        self.databases.lock().back().cloned()
+    }
+
     /// Notes which database has answered, and tells two that do so in turns. One that follows another for good was put in its place.
     fn in_turns(&self, database: &str) -> Option<(String, String)> {
         let mut heard = self.databases.lock();
@@ -79,20 +89,30 @@ enum Problem {
 }
 
 impl Probe {
-    /// Of the backends of `settings`; each has `limit` for its answer.
+    /// Of the backends of `settings`, of which the proxy knows what is in `known`; each has `limit` for its answer.
     #[must_use]
-    pub fn new(settings: &plan::Proxy, limit: Duration) -> Self {
+    pub fn new(settings: &plan::Proxy, known: &Backends, limit: Duration) -> Self {
         let mut backends: BTreeMap<String, Backend> = BTreeMap::new();
-        for (prefix, url) in &settings.targets {
-            let Some(parts) = url.parse::<Uri>().ok().map(Uri::into_parts) else { continue };
-            if let Some(authority) = parts.authority {
+        let mut lists = BTreeSet::new();
+        for (prefix, urls) in &settings.targets {
+            let mut list = Vec::new();
+            for url in urls {
+                let Some(parts) = url.parse::<Uri>().ok().map(Uri::into_parts) else { continue };
+                let Some(authority) = parts.authority else { continue };
                 let base = parts.path_and_query.map_or_else(String::new, |path| path.path().trim_end_matches('/').to_owned());
-                let backend = backends.entry(format!("http://{authority}{PATH}")).or_default();
-                backend.names.insert(settings.backend_name(prefix));
+                let asked = format!("http://{authority}{PATH}");
+                let backend = backends.entry(asked.clone()).or_default();
+                // Of several, only the address says which one is meant.
+                backend.names.insert(if urls.len() > 1 { authority.to_string() } else { settings.backend_name(prefix) });
                 backend.prefixes.insert(format!("{base}{prefix}"));
+                backend.known = Some(known.at(url));
+                list.push(asked);
+            }
+            if list.len() > 1 {
+                lists.insert(list);
             }
         }
-        Self { client: super::client(settings.connect_timeout.min(limit), 1), proxy: settings.name.clone(), backends, limit }
+        Self { client: super::client(settings.connect_timeout.min(limit), 1), proxy: settings.name.clone(), lists, backends, limit }
     }
 
     /// Asks all at once. A backend that is away or hangs, or that is another one, leaves the proxy of use for the others.
@@ -138,7 +158,23 @@ impl Probe {
     }
 
     async fn look(&self) -> Vec<Problem> {
-        join_all(self.backends.iter().map(|(url, backend)| self.problem(url, backend))).await.into_iter().flatten().collect()
+        let found = join_all(self.backends.iter().map(|(url, backend)| self.problem(url, backend))).await;
+        found.into_iter().flatten().chain(self.lists.iter().filter_map(|list| self.disagreement(list))).collect()
+    }
+
+    /// Whether those that requests are spread over keep a database each.
+    fn disagreement(&self, list: &[String]) -> Option<Problem> {
+        let kept: Vec<(&str, String)> =
+            list.iter().filter_map(|asked| Some((asked.as_str(), self.backends.get(asked)?.database()?))).collect();
+        let (first, database) = kept.first()?;
+        let (other, another) = kept.iter().find(|(_, one)| one != database)?;
+        let name = |asked: &str| asked.trim_start_matches("http://").trim_end_matches(PATH).to_owned();
+        Some(Problem::Another(format!(
+            "requests are spread over {} and {}, which keep a database each ({database} and {another}): what one of them keeps the other one does \
+             not know. Give them one database of PostgreSQL, or name one of them",
+            name(first),
+            name(other)
+        )))
     }
 
     async fn problem(&self, url: &str, backend: &Backend) -> Option<Problem> {
@@ -162,6 +198,9 @@ impl Probe {
                  other one does not know. Run it once",
                 url.trim_end_matches(PATH)
             )));
+        }
+        if let Some(reason) = backend.known.as_ref().and_then(|known| known.left_out()) {
+            return away(format!("is left out, since it {reason}"));
         }
         let served = serves::heard(answer.headers())?;
         let missed: Vec<&str> = backend.prefixes.iter().map(String::as_str).filter(|prefix| !serves::covers(served, prefix)).collect();

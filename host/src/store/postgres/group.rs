@@ -14,6 +14,10 @@ impl Group for Postgres {
         self.membership.others()
     }
 
+    fn seat(&self) -> u32 {
+        self.seat
+    }
+
     fn slots(&self) -> u32 {
         self.membership.slots().count_ones()
     }

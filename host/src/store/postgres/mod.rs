@@ -71,6 +71,7 @@ const READER_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Postgres {
     epoch: u64,
+    seat: u32,
     identity: String,
     keys: Arc<[KeysOf]>,
     clock: Clock,
@@ -136,8 +137,8 @@ impl Postgres {
             };
             runtime.block_on(async move {
                 match opening::open(&dsn_of, &kinds, &clock_of).await {
-                    Ok(opening::Identified { opened, identity }) => {
-                        if opened_of.send(Ok((opened.epoch, identity, Arc::clone(&opened.membership)))).is_ok() {
+                    Ok(opening::Identified { opened, identity, seat }) => {
+                        if opened_of.send(Ok((opened.epoch, identity, seat, Arc::clone(&opened.membership)))).is_ok() {
                             starting.run(opened).await;
                         }
                     }
@@ -148,11 +149,11 @@ impl Postgres {
         thread.map_err(|error| {
             failed(format!("cannot start a thread for it: {error}. The threads of this user or container are limited (`ulimit -u`, pids)"))
         })?;
-        let (epoch, identity, membership) = opened.recv().map_err(|_| failed("its thread has ended".into()))??;
+        let (epoch, identity, seat, membership) = opened.recv().map_err(|_| failed("its thread has ended".into()))??;
         let most = u32::try_from(readers).unwrap_or(MAX_READERS).clamp(1, MAX_READERS);
         let ear = Ear::new(options.clone());
         let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(READER_WAIT).connect_lazy_with(options);
-        Ok(Self { epoch: epoch.unsigned_abs(), identity, keys, clock, writer, pool, membership, ear })
+        Ok(Self { epoch: epoch.unsigned_abs(), seat, identity, keys, clock, writer, pool, membership, ear })
     }
 
     async fn reader(&self) -> Result<PoolConnection<sqlx::Postgres>, StoreError> {

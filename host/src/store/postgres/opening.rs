@@ -21,8 +21,11 @@ const OLDEST_SERVER: i32 = 130_000;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// In their sequence. The migrations of sqlx are not used: they take an advisory lock, which engines that replicate by themselves lack.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../../../migrations/postgres/0001_initial.sql"), include_str!("../../../migrations/postgres/0002_owners.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../../migrations/postgres/0001_initial.sql"),
+    include_str!("../../../migrations/postgres/0002_owners.sql"),
+    include_str!("../../../migrations/postgres/0003_seats.sql"),
+];
 
 /// Settings of every session: what is left behind by a process that was stopped, or whose network was cut, does not hold its locks for long. All
 /// who write wait for the one that does.
@@ -100,6 +103,8 @@ pub struct ServerError {
 pub(super) struct Identified {
     pub(super) opened: Opened,
     pub(super) identity: String,
+    /// See [`Group::seat`](super::super::Group::seat).
+    pub(super) seat: u32,
 }
 
 /// A session at the server, in time.
@@ -148,7 +153,7 @@ pub(super) async fn open(dsn: &Dsn, kinds: &[String], clock: &Clock) -> Result<I
     let newcomer = Newcomer { host: &host, pid: std::process::id(), kinds };
     let joined = owner::join(&mut connection, &newcomer).await.map_err(|error| failed(error.to_string()))?;
     match joined {
-        Joined::As { epoch, tail, identity } => {
+        Joined::As { epoch, tail, identity, seat } => {
             clock.go_on_from(super::columns::time_of(tail.written_at).map_err(|error| failed(error.to_string()))?);
             if epoch == 1 {
                 tracing::info!(database = %dsn, "the database was empty: its tables were made");
@@ -159,7 +164,7 @@ pub(super) async fn open(dsn: &Dsn, kinds: &[String], clock: &Clock) -> Result<I
             membership.place(living.len().saturating_sub(1), living.len().saturating_sub(1));
             membership.set_slots(slots);
             tracing::info!(owner = epoch, others = membership.others(), "the database is open for this process");
-            Ok(Identified { opened: Opened { connection, options, epoch, tail, membership }, identity })
+            Ok(Identified { opened: Opened { connection, options, epoch, tail, membership }, identity, seat })
         }
         Joined::Refused(other) => Err(failed(format!(
             "it is in use by a process of another shop ({} of host '{}', owner {}), which keeps {} and none of {}: processes share a database with \

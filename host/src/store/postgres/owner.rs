@@ -132,8 +132,8 @@ pub(super) async fn seen(connection: &mut PgConnection) -> Result<Vec<Seen>, Err
 
 /// What joining comes to.
 pub(super) enum Joined {
-    /// The epoch of this process, where the outbox ends, and which database it is.
-    As { epoch: i64, tail: Tail, identity: String },
+    /// The epoch of this process, where the outbox ends, which database it is, and the number of this process among those of its machine.
+    As { epoch: i64, tail: Tail, identity: String, seat: u32 },
     /// Processes of another shop have it.
     Refused(Seen),
 }
@@ -240,15 +240,24 @@ pub(super) async fn join(connection: &mut PgConnection, newcomer: &Newcomer<'_>)
         }
     }
     let epoch = process.try_get::<i64, _>(3)? + 1;
-    let insert = "INSERT INTO owners (id, host, pid, backend_pid, backend_start, started_at, heartbeat_at, transactions, kinds)
+    let seat = free_seat(&mut transaction, host).await?;
+    let insert = "INSERT INTO owners (id, host, pid, backend_pid, backend_start, started_at, heartbeat_at, transactions, kinds, seat)
                   VALUES ($1, $2, $3, pg_backend_pid(), (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()),
-                          clock_timestamp(), clock_timestamp(), 0, $4)";
-    sql!(insert, epoch, &machine, i64::from(*pid), kinds).execute(&mut *transaction).await?;
+                          clock_timestamp(), clock_timestamp(), 0, $4, $5)";
+    sql!(insert, epoch, &machine, i64::from(*pid), kinds, i64::from(seat)).execute(&mut *transaction).await?;
     // Of those before some are kept, for who wants to know what happened.
     sql!("DELETE FROM owners WHERE id < $1 - 1000 AND taken_over", epoch).execute(&mut *transaction).await?;
     sql!("UPDATE process SET epoch = $1", epoch).execute(&mut *transaction).await?;
     transaction.commit().await?;
-    Ok(Joined::As { epoch, tail: tail(&process)?, identity: process.try_get(4)? })
+    Ok(Joined::As { epoch, tail: tail(&process)?, identity: process.try_get(4)?, seat })
+}
+
+/// The least number, from 1, that no living process has on the machines of this name: outside nothing but the name may tell them apart.
+async fn free_seat(connection: &mut PgConnection, host: &str) -> Result<u32, Error> {
+    let select = "SELECT seat FROM owners WHERE ended_at IS NULL AND split_part(host, ' ', 1) = $1";
+    let rows = sql!(select, name_of(host)).fetch_all(connection).await?;
+    let taken = rows.iter().map(|row| row.try_get::<i64, _>(0)).collect::<Result<Vec<_>, _>>()?;
+    Ok((1..u32::MAX).find(|seat| !taken.contains(&i64::from(*seat))).unwrap_or(u32::MAX))
 }
 
 /// Gives this process its share of the slots, of so many processes: what it has beyond is let go of, and what is nobody's is taken. Answers those

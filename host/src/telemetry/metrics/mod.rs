@@ -10,6 +10,7 @@ mod components;
 mod durable;
 mod instruments;
 mod own;
+mod targets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +22,13 @@ use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder
 
 pub use self::components::{ActiveComponent, ComponentFigures, ComponentRun, RunOutcome, SandboxLimit};
 pub use self::durable::Space;
+pub use self::targets::TargetFigures;
 
 use self::components::Components;
 use self::durable::Durable;
 use self::instruments::{FAST, Maker, SLOW};
 use self::own::Own;
+use self::targets::Targets;
 
 /// Media type of what [`Metrics::render`] returns.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -61,6 +64,7 @@ struct Instruments {
     components: Components,
     durable: Durable,
     own: Own,
+    targets: Targets,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -221,6 +225,7 @@ impl Instruments {
             components: Components::new(&make)?,
             durable: Durable::new(&make)?,
             own: Own::new(&make)?,
+            targets: Targets::new(&make)?,
             hooks: RwLock::default(),
             turn: tokio::sync::Mutex::default(),
             process,

@@ -3,5 +3,6 @@
 mod accounts;
 mod broker;
 mod notifications;
+mod pair;
 pub mod shop;
 mod walk;

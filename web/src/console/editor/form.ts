@@ -37,14 +37,14 @@ const DEEPEST = 2
 /** The fields of the map at this path, in the sequence of the schema; none where it says nothing of it. */
 export function fieldsAt(path: Path, model: Model): Field[] {
   const own = schemaAt(path, model.source.value)
-  return own ? fieldsOf(own, path, 0) : []
+  return own ? fieldsOf(own, path, 0, at(model.source.value, ...path)) : []
 }
 
-function fieldsOf({ properties = {}, required = [] }: Schema, path: Path, depth: number): Field[] {
+function fieldsOf({ properties = {}, required = [] }: Schema, path: Path, depth: number, value: unknown): Field[] {
   return Object.entries(properties).map(([key, given]) => {
     const { own, expands } = plain(given)
     const help = given.description ?? own.description ?? ''
-    const control = controlOf(own, depth)
+    const control = controlOf(own, depth, at(value, key))
     return {
       key,
       path: [...path, key],
@@ -59,7 +59,7 @@ function fieldsOf({ properties = {}, required = [] }: Schema, path: Path, depth:
       choices: choicesOf(own),
       minimum: own.minimum,
       maximum: own.maximum,
-      fields: control === 'group' ? fieldsOf(own, [...path, key], depth + 1) : [],
+      fields: control === 'group' ? fieldsOf(own, [...path, key], depth + 1, at(value, key)) : [],
     }
   })
 }
@@ -71,20 +71,30 @@ function choicesOf(own: Schema): string[] {
   return given.filter((one): one is string => typeof one === 'string')
 }
 
-function controlOf(own: Schema, depth: number): Control {
+function controlOf(own: Schema, depth: number, value: unknown): Control {
   if (choicesOf(own).length > 0) return 'choice'
   const types = typesOf(own)
   const [type = ''] = types
   if (types.length !== 1) return isText(own) ? 'text' : 'written'
   if (type === 'array') return own.items && isText(own.items) ? 'list' : 'written'
-  return SINGLE[type] ?? controlOfMap(own, depth)
+  return SINGLE[type] ?? controlOfMap(own, depth, value)
 }
 
 const SINGLE: Record<string, Control> = { boolean: 'switch', integer: 'number', number: 'number', string: 'text' }
 
-function controlOfMap({ properties, additionalProperties }: Schema, depth: number): Control {
+function controlOfMap({ properties, additionalProperties }: Schema, depth: number, value: unknown): Control {
   if (properties) return depth < DEEPEST ? 'group' : 'written'
-  return typeof additionalProperties === 'object' && isText(additionalProperties) ? 'map' : 'written'
+  if (typeof additionalProperties !== 'object') return 'written'
+  return isText(additionalProperties) || (mayBeText(additionalProperties) && hasOnlyTexts(value)) ? 'map' : 'written'
+}
+
+/** Whether a text is one of the things that may stand there, as a target beside a list of them. */
+function mayBeText(given: Schema): boolean {
+  return typesOf(plain(resolved(given)).own).includes('string')
+}
+
+function hasOnlyTexts(value: unknown): boolean {
+  return Object.values(part(value)).every((one) => typeof one !== 'object' || one === null)
 }
 
 function isText(given: Schema): boolean {

@@ -37,6 +37,18 @@ describe('forms', () => {
     expect(fields.find(({ key }) => key === 'readTimeout')?.fallback).toBe('15s')
   })
 
+  it('show the targets of a proxy as texts, and as they are written where one of them is a list', () => {
+    const control = (targets: string) => {
+      const config = `modules:\n  - {name: a, type: http.simple_proxy, config: {targets: ${targets}}}\n`
+      const found = fieldsAt(['modules', 0, 'config'], lens(config)).find(({ key }) => key === 'targets')
+      return [found?.control, judged(lens(config)).filter(({ message }) => message.includes('base URL')).length]
+    }
+    expect(control('{/api: "http://a:1"}')).toEqual(['map', 0])
+    expect(control('{}')).toEqual(['map', 0])
+    expect(control('{/api: ["http://a:1", "http://b:1"]}')).toEqual(['written', 0])
+    expect(control('{/api: 7}')).toEqual(['map', 1])
+  })
+
   it('take a number as one where a number of seconds or a duration may stand', () => {
     const fields = fieldsAt(['modules', 0, 'config'], lens('modules:\n  - {name: a, type: static.fileserver}\n'))
     const takes = Object.fromEntries(fields.map(({ key, takesNumbers }) => [key, takesNumbers]))
