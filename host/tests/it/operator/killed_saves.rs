@@ -25,7 +25,6 @@ const PRODUCT: (&str, u64) = ("prod-008", 999);
 const TOKENS: [&str; 3] = ["tok_visa", "tok_gatewayTimeout", "tok_chargeDeclined"];
 /// Orders that are placed while a config is saved.
 const ORDERS: usize = 4;
-const CUSTOMERS: usize = 2;
 /// A declined payment is made again after that long: these orders are under way over several saves.
 const VARIABLES: [(&str, &str); 2] = [("PAYMENT_RETRY_AFTER", "1s"), ("OPERATOR_WRITES", "true")];
 /// A password counts for five minutes.
@@ -256,23 +255,41 @@ impl Tally {
     }
 }
 
+/// A save that is under way, and whether it was answered.
+fn begin_save(operator: Client, new: String, digest: &str) -> (JoinHandle<reqwest::Result<Answer>>, Arc<AtomicBool>) {
+    let answered = Arc::new(AtomicBool::new(false));
+    let (noted, tag) = (Arc::clone(&answered), format!("\"{digest}\""));
+    let saving = tokio::spawn(async move {
+        let body = json!({"text": new, "reason": "a test"});
+        let answer = operator.try_send(Method::PUT, "/operator/config", Some(&body), &[("if-match", &tag)]).await;
+        noted.store(true, Ordering::Release);
+        answer
+    });
+    (saving, answered)
+}
+
+/// A running shop with customers, whose tokens these are, and Ann, who may save.
+async fn opened(home: &Home, config: &Path) -> (Process, Vec<String>) {
+    let process = home.start_config(config, &VARIABLES).await;
+    let mut tokens = Vec::new();
+    for name in ["ada", "bob"] {
+        tokens.push(process.client.customer(name).await.token().to_owned());
+    }
+    process.client.customer("ann").await;
+    home.operate(config, &["users", "grant", "ann@example.com", "admin"]).unwrap();
+    (process, tokens)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_a_save_is_cut_off_the_config_is_whole_and_each_order_ends_once() {
     let rounds = if long() { 200 } else { 12 };
     let home = Home::new();
     let folder = home.path().join("config");
     std::fs::create_dir(&folder).unwrap();
-    let files = Arc::new(Files { config: folder.join("shop.yaml"), history: home.path().join("data/ecommerce.configs") });
+    let files = Files { config: folder.join("shop.yaml"), history: home.path().join("data/ecommerce.configs") };
     let (texts, mut shape) = (Texts::of(&home, &folder), SHAPE);
     std::fs::write(&files.config, texts.text(&shape)).unwrap();
-
-    let mut process = home.start_config(&files.config, &VARIABLES).await;
-    let mut tokens = Vec::new();
-    for name in ["ada", "bob"].into_iter().take(CUSTOMERS) {
-        tokens.push(process.client.customer(name).await.token().to_owned());
-    }
-    process.client.customer("ann").await;
-    home.operate(&files.config, &["users", "grant", "ann@example.com", "admin"]).unwrap();
+    let (mut process, tokens) = opened(&home, &files.config).await;
     let mut admin = (administrator(&process).await.token().to_owned(), Instant::now());
     let shoppers = Shoppers::begin(&tokens);
     let (mut tally, mut longest) = (Tally::default(), Duration::from_millis(400));
@@ -287,33 +304,22 @@ async fn whenever_a_save_is_cut_off_the_config_is_whole_and_each_order_ends_once
         shoppers.quota.add_permits(ORDERS);
 
         let (old, wanted) = (files.text(), shape.changed(round));
-        let new = texts.text(&wanted);
+        let (new, newest) = (texts.text(&wanted), files.newest());
         let before = operator.get("/operator/config").await.body;
         assert_eq!((&before["runs"], before["text"] == json!(old)), (&json!(true), true), "round {round}: what is in the file runs");
-        let (newest, answered) = (files.newest(), Arc::new(AtomicBool::new(false)));
-        let saving = {
-            let (answered, new, tag) = (Arc::clone(&answered), new.clone(), format!("\"{}\"", before["digest"].as_str().unwrap()));
-            tokio::spawn(async move {
-                let body = json!({"text": new, "reason": "a test"});
-                let answer = operator.try_send(Method::PUT, "/operator/config", Some(&body), &[("if-match", &tag)]).await;
-                answered.store(true, Ordering::Release);
-                answer
-            })
-        };
+        let (saving, answered) = begin_save(operator, new.clone(), before["digest"].as_str().unwrap());
         let moment = MOMENTS[round % MOMENTS.len()];
         if matches!(moment, Moment::Sometime) {
             tokio::time::sleep(rand::random_range(Duration::ZERO..longest)).await;
         }
-        let waiting = (Arc::clone(&files), new.clone(), newest.clone());
-        tokio::task::block_in_place(|| waiting.0.wait(moment, &waiting.1, waiting.2.as_ref(), &answered));
+        tokio::task::block_in_place(|| files.wait(moment, &new, newest.as_ref(), &answered));
         shoppers.process.send_replace(None);
         process.kill();
 
         let found = files.text();
         assert!(found == old || found == new, "round {round}, {moment:?}: the config is the old or the new one: {found}");
         let is_new = found == new;
-        let state = told(saving.await.unwrap(), is_new, &files, newest.as_ref());
-        tally.count(state);
+        tally.count(told(saving.await.unwrap(), is_new, &files, newest.as_ref()));
         if matches!(moment, Moment::Sometime) {
             // The next kill is to be as often before as after the file is another.
             longest = longest.mul_f64(if is_new { 0.8 } else { 1.25 }).min(PATIENCE);
@@ -329,9 +335,17 @@ async fn whenever_a_save_is_cut_off_the_config_is_whole_and_each_order_ends_once
 
     shoppers.process.send_replace(Some(process.client.clone()));
     let placed = shoppers.end().await;
+    assert_eq!(placed.iter().map(Vec::len).sum::<usize>(), rounds * ORDERS);
+    let ends = each_ended_once(&process, &tokens, &placed).await;
+    eprintln!("{rounds} saves cut off: {:?}; orders: {ends:?}", tally.0);
+    last_save(&process, &files).await;
+}
+
+/// Waits for the end of each order, looks whether it is the one that its payment leads to, and counts these.
+async fn each_ended_once(process: &Process, tokens: &[String], placed: &[Vec<(String, &'static str)>]) -> BTreeMap<String, usize> {
     let mut ends = BTreeMap::<String, usize>::new();
     let mut transactions = HashSet::new();
-    for (token, orders) in tokens.iter().zip(&placed) {
+    for (token, orders) in tokens.iter().zip(placed) {
         let customer = process.client.with_token(token);
         for (id, payment) in orders {
             let ended = customer.wait_for("orders", id, &["delivered", "cancelled", "failed"]).await;
@@ -351,13 +365,14 @@ async fn whenever_a_save_is_cut_off_the_config_is_whole_and_each_order_ends_once
         }
         assert_eq!(ids(&customer).await, orders.iter().map(|(id, _)| id.clone()).collect(), "one order for each key, and no other");
     }
-    let all: usize = placed.iter().map(Vec::len).sum();
-    assert_eq!(all, rounds * ORDERS);
     let delivered = u64::try_from(ends["delivered"]).unwrap();
     crate::shop::wait_for_stock(&process.client.with_token(&tokens[0]), PRODUCT.0, PRODUCT.1 - delivered).await;
-    eprintln!("{rounds} saves cut off: {:?}; {all} orders: {ends:?}", tally.0);
+    ends
+}
 
-    let operator = administrator(&process).await;
+/// A save that nobody cuts off.
+async fn last_save(process: &Process, files: &Files) {
+    let operator = administrator(process).await;
     let digest = operator.get("/operator/config").await.body["digest"].as_str().unwrap().to_owned();
     let last = super::saving::save(&operator, &format!("{}# the last\n", files.text()), &digest).await;
     assert_eq!((last.status, &last.body["runs"]), (StatusCode::OK, &json!(true)), "{last:?}");
