@@ -72,3 +72,31 @@ test('nothing is found in what is asked of a machine', async ({ page, store }) =
   await expect(page.getByText('This config has no machine named nowhere.')).toBeVisible()
   await expectNoViolationsInBoth(page)
 })
+
+test('nothing is found in what cannot be read, is unknown, or is refused', async ({ page, store }) => {
+  await openAlone(page, store)
+  const take = (name: string, text: string) =>
+    page.getByLabel('Workflow file').setInputFiles({ name, mimeType: 'text/yaml', buffer: Buffer.from(text) })
+  await take('unreadable.yaml', 'modules:\n  - name: "a\n')
+  await expect(page.getByText(/Line \d+ cannot be read as YAML/).first()).toBeVisible()
+  await expectNoViolationsInBoth(page)
+  await take(
+    'other.yaml',
+    'modules:\n  - {name: old, type: http.handler, config: {path: /x}}\n  - &a {name: one, type: health.checker}\n  - *a\n',
+  )
+  await page.getByRole('button', { name: 'Outline', exact: true }).click()
+  await outline(page, 'old').click()
+  await expect(properties(page)).toContainText('http.handler')
+  await expectNoViolationsInBoth(page)
+  await outline(page, 'one').click()
+  await expect(properties(page)).toContainText('edit it as text')
+  await expectNoViolationsInBoth(page)
+  await importFile(page, file('monolith'))
+  await page.getByRole('navigation', { name: 'Drawings' }).getByRole('link', { name: 'refund' }).click()
+  const machine = page.getByRole('toolbar', { name: 'Machine' })
+  await machine.getByRole('button', { name: 'Add a state' }).click()
+  await page.getByRole('dialog').getByLabel('State name').fill('refunded')
+  await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click()
+  await expect(page.getByRole('dialog').getByRole('alert')).toBeVisible()
+  await expectNoViolationsInBoth(page)
+})

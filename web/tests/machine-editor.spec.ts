@@ -19,11 +19,25 @@ async function openMachine(page: Page, store: RunningStore): Promise<void> {
   await expect(state(page, 'new')).toBeVisible()
 }
 
+/** The head of each arrow has the colour of its line, and there are several. */
+async function expectHeadsOfTheirLines(page: Page): Promise<void> {
+  const colours = await page.locator('.way .react-flow__edge-path').evaluateAll((paths) =>
+    paths.map((path) => {
+      const id = /#(.*[^'"])['"]?\)$/.exec(path.getAttribute('marker-end') ?? '')?.[1] ?? ''
+      const head = document.getElementById(id)?.querySelector('polyline')
+      return { line: getComputedStyle(path).stroke, head: head ? getComputedStyle(head).fill : '' }
+    }),
+  )
+  for (const { line, head } of colours) expect(head).toBe(line)
+  expect(new Set(colours.map(({ head }) => head)).size).toBeGreaterThan(2)
+}
+
 test('a machine is drawn, and looking at it changes no byte', async ({ page, store }) => {
   await openMachine(page, store)
   await expect(page.locator('.react-flow__node-state')).toHaveCount(12)
   await expect(state(page, 'paying')).toContainText('step-payment')
   await expect(way(page, 'retry_payment')).toBeAttached()
+  await expectHeadsOfTheirLines(page)
   await state(page, 'paying').click()
   await expect(properties(page).getByLabel('Name', { exact: true })).toHaveValue('paying')
   await way(page, 'start_validation').click()

@@ -18,6 +18,8 @@ test('the editor opens without login and without a server, empty', async ({ page
     await expect(tool(page, name)).toBeDisabled()
   }
   for (const name of ['Import', 'Load Server']) await expect(tool(page, name)).toBeEnabled()
+  const [first, last] = [await tool(page, 'Import').boundingBox(), await tool(page, 'Clear').boundingBox()]
+  expect(last?.y, 'all tools are in one line').toBe(first?.y)
   await tool(page, 'Load Server').click()
   await expect(page.locator('.toast-error')).toContainText('No server answers here')
   await expectNoViolationsInBoth(page)

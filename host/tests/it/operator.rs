@@ -6,6 +6,7 @@ mod components;
 mod config;
 mod copilot;
 mod held_events;
+mod killed_saves;
 mod pages;
 mod processes;
 mod saving;

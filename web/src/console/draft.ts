@@ -2,8 +2,9 @@
  * One gesture on a text: changes of values, all of them at paths of the text as it is, that become edits together. Before they are handed
  * out, the edited text is read again: where it says anything but what was wanted, the gesture is refused.
  */
-import { applied, type Edit, ordered, Refusal } from './edits.ts'
+import { applied, difference, type Edit, ordered, Refusal } from './edits.ts'
 import { at } from './references.ts'
+import { reread } from './reread.ts'
 import type { ScalarValue } from './scalars.ts'
 import { type Path, Source } from './source.ts'
 import { insertItem, insertKey, moveItem, removeEntry, renameKey, setScalar } from './structure.ts'
@@ -14,10 +15,23 @@ import { Expectation, same } from './values.ts'
 const RECENT = 4
 const recent: Source[] = []
 
-/** The text with the places of its nodes. Reading the same text again costs nothing. */
+/** The text with the places of its nodes. Reading the same text again costs nothing, and one that differs little from the last one costs little. */
 export function sourceOf(text: string): Source {
-  const known = recent.findIndex((source) => source.text === text)
-  const source = recent.splice(known < 0 ? recent.length : known, 1)[0] ?? new Source(text)
+  const [last] = recent
+  return known(text) ?? keep(last ? reread(last, difference(last.text, text)) : new Source(text))
+}
+
+/** The text that the edits lead to. */
+function sourceAfter(source: Source, edits: readonly Edit[]): Source {
+  return known(applied(source.text, edits)) ?? keep(reread(source, edits))
+}
+
+function known(text: string): Source | null {
+  const at = recent.findIndex((source) => source.text === text)
+  return at < 0 ? null : keep(recent.splice(at, 1)[0] as Source)
+}
+
+function keep(source: Source): Source {
   recent.unshift(source)
   recent.splice(RECENT)
   return source
@@ -100,7 +114,7 @@ export class Draft {
   finish(): Edit[] {
     const { text } = this.source
     const edits = joined(ordered(this.#edits, text.length))
-    const result = sourceOf(applied(text, edits))
+    const result = sourceAfter(this.source, edits)
     if (result.readOnly || !says(result.value, this.#expectation.result())) {
       throw new Refusal('The text around it is written in a way that this gesture would break; edit it as text.')
     }

@@ -174,6 +174,14 @@ describe('machines', () => {
       { by: 'event', topic: 'order.validated', event: 'order.validated' },
     ])
     expect(makers('payment_declined')).toEqual([{ by: 'step', step: 'step-payment', outcome: 'compensate' }])
+    const refund = model.machines.find(({ name }) => name === 'refund')
+    const answers = refund?.transitions.map(({ name, makers: all }) => [name, all.find(({ by }) => by === 'step')])
+    expect(Object.fromEntries(answers ?? [])).toMatchObject({
+      refund_made: { step: 'step-refund', outcome: 'success' },
+      refund_unanswered: { step: 'step-refund', outcome: 'failure' },
+      refund_refused: { step: 'step-refund', outcome: 'reject' },
+      restock_failed: { step: 'step-restock', outcome: 'compensate' },
+    })
     const timer = {
       by: 'timer',
       after: variable('PAYMENT_RETRY_AFTER:-10s'),

@@ -2,13 +2,16 @@
 import { at, list, type Name, part, text } from './references.ts'
 import type { Path } from './source.ts'
 
+/** What of a step's answers makes a transition: `reject` and `failure` where a step tells these two apart, else `compensate` is both. */
+export type StepOutcome = 'success' | 'compensate' | 'reject' | 'failure'
+
 /** Who or what makes a transition. */
 export type Maker =
   | { by: 'automatic' }
   | { by: 'timer'; after: string; maxAttempts: string | null; exhausted: string | null }
   | { by: 'deadline'; after: string; since: string }
   | { by: 'exhausted'; transition: string }
-  | { by: 'step'; step: string; outcome: 'success' | 'compensate' }
+  | { by: 'step'; step: string; outcome: StepOutcome }
   | { by: 'event'; topic: string; event: string }
   | { by: 'request'; method: string; path: string }
   | { by: 'action'; handler: string; action: string }
@@ -116,20 +119,33 @@ function makersOf(config: unknown, names: readonly Name[]): Map<string, Maker[]>
 
 /** Who makes the transition that is named at this path. */
 function makerAt(config: unknown, path: Path): Maker | null {
-  const [top, second, third, fourth, fifth] = path
-  if (top === 'modules') {
-    const handler = text(at(config, 'modules', Number(second), 'name')) ?? ''
-    if (fourth === 'successTransition') return { by: 'step', step: handler, outcome: 'success' }
-    if (fourth === 'compensateTransition') return { by: 'step', step: handler, outcome: 'compensate' }
-    if (fourth === 'initialTransition') return { by: 'creation', handler }
-    return fourth === 'actions' ? { by: 'action', handler, action: String(fifth) } : null
-  }
+  const [top, second, third] = path
+  if (top === 'modules') return makerIn(at(config, 'modules', Number(second)), path)
   if (path.at(-1) === 'exhausted') return { by: 'exhausted', transition: String(path.at(-2)) }
   if (top !== 'triggers') return null
   const trigger = at(config, ...path.slice(0, -1))
   const told = (key: string) => text(at(trigger, key)) ?? ''
   if (second === 'event') return { by: 'event', topic: told('topic'), event: told('event') }
   return third === 'routes' ? { by: 'request', method: told('method'), path: told('path') } : null
+}
+
+/** Who makes the transition that a module names. */
+function makerIn(module: unknown, [, , , key, action]: Path): Maker | null {
+  const name = text(at(module, 'name')) ?? ''
+  switch (key) {
+    case 'successTransition':
+      return { by: 'step', step: name, outcome: 'success' }
+    case 'rejectTransition':
+      return { by: 'step', step: name, outcome: 'reject' }
+    case 'compensateTransition': {
+      const isApart = text(at(module, 'config', 'rejectTransition')) !== undefined
+      return { by: 'step', step: name, outcome: isApart ? 'failure' : 'compensate' }
+    }
+    case 'initialTransition':
+      return { by: 'creation', handler: name }
+    default:
+      return key === 'actions' ? { by: 'action', handler: name, action: String(action) } : null
+  }
 }
 
 /** The hooks of a config. A hook matches when every list that it gives has the value. */

@@ -48,6 +48,17 @@ const BYTE_ORDER_MARK = '\uFEFF'
 const SCALAR_FOLLOWS = '\u001F'
 const MARKERS = new Set(['\u0002', '\u0018', SCALAR_FOLLOWS])
 
+/** What the reader makes of a text. */
+export interface Reading {
+  root: ParsedNode | null
+  problems: Problem[]
+  flaws: Map<object, string>
+  /** Whether nothing in it stands for anything elsewhere, and nothing is wrong: then its parts mean the same wherever they stand. */
+  isSimple: boolean
+  readOnly: string | null
+  value: unknown
+}
+
 export class Source {
   readonly text: string
   /** What ends a line of this file. */
@@ -59,27 +70,22 @@ export class Source {
   readonly readOnly: string | null
   /** What the file says, with aliases and merge keys followed; `null` where it cannot be read. */
   readonly value: unknown
+  /** See {@link Reading.isSimple}. */
+  readonly isSimple: boolean
   readonly #entries = new WeakMap<object, Entry[]>()
   readonly #flaws: Map<object, string>
   #comments: Range[] | null = null
 
-  constructor(text: string) {
+  /** `reading`: what reading the text comes to, where that is known. */
+  constructor(text: string, reading: Reading = readingOf(text)) {
     this.text = text
     this.newline = text.includes('\r\n') ? '\r\n' : '\n'
-    const document = parseDocument(text, {
-      keepSourceTokens: true,
-      uniqueKeys: false,
-      merge: true,
-      prettyErrors: false,
-      logLevel: 'error',
-    })
-    this.problems = document.errors.map(({ message, pos: [from, to] }) => ({ message, from, to }))
-    this.root = document.contents && written(document.contents) ? document.contents : null
-    const { found, repeated } = flaws(this.root)
-    this.#flaws = found
-    const [readOnly, value] = read(document, this, repeated)
-    this.readOnly = readOnly
-    this.value = value
+    this.root = reading.root
+    this.problems = reading.problems
+    this.#flaws = reading.flaws
+    this.isSimple = reading.isSimple
+    this.readOnly = reading.readOnly
+    this.value = reading.value
   }
 
   /** Where the line begins that `at` is in, without the byte order mark of the file. */
@@ -102,10 +108,7 @@ export class Source {
 
   /** Line and column of a position, both from 1. */
   position(at: number): { line: number; column: number } {
-    let line = 1
-    for (let found = this.text.indexOf('\n'); found >= 0 && found < at; found = this.text.indexOf('\n', found + 1))
-      line++
-    return { line, column: this.column(at) + 1 }
+    return { line: lineOf(this.text, at), column: this.column(at) + 1 }
   }
 
   /** Every comment, from its `#` to the end of its line. */
@@ -224,13 +227,18 @@ function pairs(text: string, map: YAMLMap): Entry[] {
   }))
 }
 
-function items(text: string, list: YAMLSeq<ParsedNode>): Entry[] {
-  const dashes = ((list.srcToken as CST.BlockSequence).items ?? []).flatMap(({ start }) =>
-    start.filter(({ type }) => type === 'seq-item-ind'),
+/** Where the dashes of a list are. */
+export function dashesOf(list: YAMLSeq): number[] {
+  return ((list.srcToken as CST.BlockSequence).items ?? []).flatMap(({ start }) =>
+    start.filter(({ type }) => type === 'seq-item-ind').map(({ offset }) => offset),
   )
+}
+
+function items(text: string, list: YAMLSeq<ParsedNode>): Entry[] {
+  const dashes = dashesOf(list)
   return list.items.map((value, index) => {
     const node = isPair(value) ? ((value as Pair<ParsedNode>).key as ParsedNode) : value
-    const from = isFlow(list) ? node.range[0] : (dashes[index]?.offset ?? node.range[0])
+    const from = isFlow(list) ? node.range[0] : (dashes[index] ?? node.range[0])
     return { parent: list, index, key: null, value: node, from, to: isEmpty(node) ? from + 1 : contentEnd(text, node) }
   })
 }
@@ -240,14 +248,37 @@ function written(node: ParsedNode): boolean {
   return !isScalar(node) || node.range[1] > node.range[0]
 }
 
+function lineOf(text: string, at: number): number {
+  let line = 1
+  for (let found = text.indexOf('\n'); found >= 0 && found < at; found = text.indexOf('\n', found + 1)) line++
+  return line
+}
+
+/** Reads a whole text. */
+export function readingOf(text: string): Reading {
+  const document = parseDocument(text, {
+    keepSourceTokens: true,
+    uniqueKeys: false,
+    merge: true,
+    prettyErrors: false,
+    logLevel: 'error',
+  })
+  const problems = document.errors.map(({ message, pos: [from, to] }) => ({ message, from, to }))
+  const root = document.contents && written(document.contents) ? document.contents : null
+  const { found, anchors, repeated } = flaws(root)
+  const [readOnly, value] = read(document, text, repeated)
+  const isSimple = problems.length === 0 && readOnly === null && found.size === 0 && anchors === 0
+  return { root, problems, flaws: found, isSimple, readOnly, value }
+}
+
 /** Why the text is read-only, and its value. `repeats`: whether it has aliases. */
-function read(document: Document.Parsed, source: Source, repeats: boolean): [string | null, unknown] {
+function read(document: Document.Parsed, text: string, repeats: boolean): [string | null, unknown] {
   const [error] = document.errors
   if (error?.code === 'MULTIPLE_DOCS') {
     return ['The file holds several documents, of which a config is one; edit it as text.', null]
   }
   const readOnly = error
-    ? `Line ${source.position(error.pos[0]).line} cannot be read as YAML; correct it as text: ${error.message}`
+    ? `Line ${lineOf(text, error.pos[0])} cannot be read as YAML; correct it as text: ${error.message}`
     : null
   const endless = 'Its aliases repeat each other without end, or stand for nothing; edit it as text.'
   try {
@@ -272,7 +303,7 @@ function hasCircle(value: unknown, around: Set<unknown>): boolean {
 const REPEATED = 'Other places repeat this by the anchor'
 
 /** What a gesture cannot change, with the reason: the node and what is in it. */
-function flaws(root: ParsedNode | null): { found: Map<object, string>; repeated: boolean } {
+function flaws(root: ParsedNode | null): { found: Map<object, string>; anchors: number; repeated: boolean } {
   const found = new Map<object, string>()
   const names = new Set<string>()
   const anchored: [object, string][] = []
@@ -292,7 +323,7 @@ function flaws(root: ParsedNode | null): { found: Map<object, string>; repeated:
   for (const [node, name] of anchored) {
     if (names.has(name)) found.set(node, `${REPEATED} \`&${name}\`; edit it as text.`)
   }
-  return { found, repeated: names.size > 0 }
+  return { found, anchors: anchored.length, repeated: names.size > 0 }
 }
 
 function flawOf(node: unknown): string | null {

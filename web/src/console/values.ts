@@ -18,9 +18,12 @@ interface Plan {
 export class Expectation {
   #top: unknown
   readonly #plans = new Map<Container, Plan>()
+  /** What something is changed in, near or far. All else stays the same value. */
+  readonly #around = new Set<unknown>()
 
+  /** `value` itself is not changed. */
   constructor(value: unknown) {
-    this.#top = structuredClone(value)
+    this.#top = value
   }
 
   set(path: Path, value: Value): void {
@@ -56,7 +59,11 @@ export class Expectation {
 
   #at(path: Path): unknown {
     let value: unknown = this.#top
-    for (const step of path) value = (value as Record<string, unknown> | null)?.[step]
+    this.#around.add(value)
+    for (const step of path) {
+      value = (value as Record<string, unknown> | null)?.[step]
+      this.#around.add(value)
+    }
     return value
   }
 
@@ -65,6 +72,7 @@ export class Expectation {
     if (path.length === 0 && (at === null || typeof at !== 'object')) {
       at = {}
       this.#top = at
+      this.#around.add(at)
     }
     if (at === null || typeof at !== 'object')
       throw new Refusal(`There is neither a map nor a list at ${path.join('.')}.`)
@@ -77,7 +85,7 @@ export class Expectation {
   }
 
   #changed(value: unknown): unknown {
-    if (value === null || typeof value !== 'object') return value
+    if (value === null || typeof value !== 'object' || !this.#around.has(value)) return value
     const plan = this.#plans.get(value as Container)
     return Array.isArray(value) ? this.#list(value, plan) : this.#map(value as Record<string, unknown>, plan)
   }

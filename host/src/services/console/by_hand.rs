@@ -76,7 +76,8 @@ impl ConfigDesk {
 
     async fn found(&self, text: &str) -> Result<String, ServiceError> {
         let planned = self.plan_of(text).await?;
-        let take_over = self.judged(text, &planned).await?;
+        let (take_over, names) = self.judged(text, &planned).await?;
+        let _still = self.last_look(&names).await?;
         Ok(self.taken(planned, text, take_over).await.done)
     }
 }

@@ -197,7 +197,7 @@ pub struct ConfigDesk {
     pub(super) configs: Arc<dyn Configs>,
     pub(super) keeping: Arc<Keeping>,
     /// What unfinished instances need; nothing in a process without a database.
-    stranded: Option<Stranded>,
+    pub(super) stranded: Option<Stranded>,
     /// A text is judged at a time: it takes a while, and is asked for with each key that somebody presses.
     turn: Arc<Semaphore>,
     /// What was asked of the model.

@@ -4,6 +4,7 @@
 //! rename. So the file is the old text or the new one, and each text that it ever was can be found.
 
 use std::io;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,18 +12,22 @@ use serde_json::{Value, json};
 
 use super::actor::Actor;
 use super::components::check_reason;
-use super::configs::{Changed, ConfigDesk, PlanBody, TakeOver};
+use super::configs::{Changed, ConfigDesk, PlanBody, StrandedBody, TakeOver};
 use super::history::{HistoryBody, Saved, SavedText};
 use super::keeping::{ConfigStanding, digest};
 use crate::plan::Plan;
 use crate::runtime;
 use crate::services::ServiceError;
+use crate::services::engine::Stillness;
+use crate::services::operations::Names;
 use crate::store::Object;
 
 /// The word for programs where the file is not what the caller has seen.
 pub const CONFIG_CHANGED: &str = "config_changed";
 /// Errors of a config that are told in one line.
 const PROBLEMS_TOLD: usize = 3;
+/// Until what begins has been written; beginnings wait for as long.
+const STILL_WITHIN: Duration = Duration::from_secs(5);
 /// The word for programs where the text cannot be the config.
 pub(super) const CONFIG_INVALID: &str = "config_invalid";
 /// Who has saved a text that was found in the file.
@@ -152,10 +157,12 @@ impl ConfigDesk {
             return Err(ServiceError::Conflict(why));
         }
         let planned = self.plan_of(text).await?;
-        let take_over = self.judged(text, &planned).await?;
+        let (take_over, names) = self.judged(text, &planned).await?;
         let (was, new) = (digest(before), digest(text));
+        // Judging takes its time: instances have begun meanwhile, and none may until the process runs the text.
+        let _still = self.last_look(&names).await?;
         if was != new {
-            // Judging takes its time, and others write the file too.
+            // Others write the file too.
             self.expected(Some(&was))?;
             self.note(actor, action, (&was, &new), reason).await?;
             self.expected(Some(&was))?;
@@ -166,25 +173,33 @@ impl ConfigDesk {
     }
 
     /// Whether a text may be the config: its components can be built. What has the process run it, if nothing of it takes a restart and it does
-    /// not run it yet.
-    pub(super) async fn judged(&self, text: &str, planned: &PlanBody) -> Result<Option<TakeOver>, ServiceError> {
+    /// not run it yet; and what it names.
+    pub(super) async fn judged(&self, text: &str, planned: &PlanBody) -> Result<(Option<TakeOver>, Names), ServiceError> {
         if !planned.valid {
             let detail = format!("the config cannot run here: {}", in_words(&planned.problems));
             return Err(refused(detail, CONFIG_INVALID, json!({"problems": planned.problems})));
         }
         let plan = self.configs.resolve(text).map_err(|why| refused(why, CONFIG_INVALID, json!({"problems": []})))?;
-        let instances: u64 = planned.stranded.iter().map(|one| one.instances).sum();
-        if instances > 0 {
-            let told: Vec<String> =
-                planned.stranded.iter().map(|one| format!("{} of '{}' need {}", one.instances, one.workflow, one.what)).collect();
-            let detail = format!("unfinished instances would be stranded: {}; keep the names until they have ended", told.join("; "));
-            return Err(refused(detail, "would_strand", json!({"stranded": planned.stranded})));
-        }
+        strands_nobody(&planned.stranded)?;
+        let names = Names::of(&plan);
         if planned.restart.is_empty() {
-            return self.prepared(text, plan).await;
+            return Ok((self.prepared(text, plan).await?, names));
         }
         self.check_components(&plan).await?;
-        Ok(None)
+        Ok((None, names))
+    }
+
+    /// Refuses what would strand an instance that has begun by now. No other one begins while the answer is there, if the config has fewer
+    /// names than the one that runs.
+    pub(super) async fn last_look(&self, names: &Names) -> Result<Option<Stillness>, ServiceError> {
+        let Some(stranded) = &self.stranded else { return Ok(None) };
+        let looked = tokio::time::timeout(STILL_WITHIN, stranded.last_look(names)).await;
+        let (lacks, still) = looked.map_err(|_| ServiceError::Unavailable {
+            detail: "an instance that begins is not written in time; nothing was changed".into(),
+            retry_after: STILL_WITHIN,
+        })??;
+        strands_nobody(&lacks.into_iter().map(StrandedBody::from).collect::<Vec<_>>())?;
+        Ok(still)
     }
 
     async fn prepared(&self, text: &str, plan: Plan) -> Result<Option<TakeOver>, ServiceError> {
@@ -270,9 +285,18 @@ impl ConfigDesk {
     }
 }
 
+fn strands_nobody(stranded: &[StrandedBody]) -> Result<(), ServiceError> {
+    if stranded.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<String> = stranded.iter().map(|one| format!("{} of '{}' need {}", one.instances, one.workflow, one.what)).collect();
+    let detail = format!("unfinished instances would be stranded: {}; keep the names until they have ended", told.join("; "));
+    Err(refused(detail, "would_strand", json!({"stranded": stranded})))
+}
+
 fn unreadable(error: io::Error) -> ServiceError {
     let detail = format!("the config or its history cannot be read: {error}");
-    ServiceError::Unavailable { detail, retry_after: std::time::Duration::from_secs(5) }
+    ServiceError::Unavailable { detail, retry_after: Duration::from_secs(5) }
 }
 
 /// The errors among `problems`, as far as a line of a log or of the health takes them: there is no list beside these.

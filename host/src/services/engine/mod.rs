@@ -56,7 +56,7 @@ pub use pipeline::{FireError, Pipeline};
 pub use recordings::{Recorded, Recordings};
 pub use scheduler::Scheduler;
 pub use waker::RunWaker;
-pub use workflows::{LookupError, Pinned, WorkflowSet, Workflows, hex};
+pub use workflows::{LookupError, Pinned, Stillness, WorkflowSet, Workflows, hex};
 
 pub(in crate::services) use attempts::Attempt;
 pub(in crate::services) use in_hand::Held;

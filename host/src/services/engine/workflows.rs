@@ -8,6 +8,7 @@ use millrace_workflow::{Definition, Machine};
 use parking_lot::RwLock;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock as AsyncRwLock, RwLockReadGuard};
 
 use crate::plan;
 use crate::store::{Instances, StoreError};
@@ -44,6 +45,13 @@ pub enum LookupError {
 pub struct Workflows {
     store: Arc<dyn Instances>,
     current: ArcSwap<WorkflowSet>,
+    /// Read by what begins, until it is written.
+    beginning: Arc<AsyncRwLock<()>>,
+}
+
+/// While it is there, nothing begins that somebody asks for.
+pub struct Stillness {
+    _guard: OwnedRwLockWriteGuard<()>,
 }
 
 /// What a step gives its component beyond the component's own config, if it gives it anything.
@@ -88,7 +96,19 @@ impl Workflows {
     /// The store cannot write.
     pub async fn open(store: Arc<dyn Instances>, workflows: &[plan::Workflow]) -> Result<Self, StoreError> {
         let current = ArcSwap::from_pointee(keep(store.as_ref(), workflows).await?);
-        Ok(Self { store, current })
+        Ok(Self { store, current, beginning: Arc::default() })
+    }
+
+    /// Held from the choice of a machine until the instance that begins on it is written. Never by who holds it already: a stillness that is
+    /// waited for would never come.
+    pub async fn beginning(&self) -> RwLockReadGuard<'_, ()> {
+        self.beginning.read().await
+    }
+
+    /// Waits until what has begun is written; nothing more begins before the answer is dropped. What a hook makes with a change of
+    /// something else is not waited for.
+    pub async fn still(&self) -> Stillness {
+        Stillness { _guard: Arc::clone(&self.beginning).write_owned().await }
     }
 
     /// Keeps the definitions of another plan's workflows in the store. Nothing begins on them before they are [put](Self::put) in place.

@@ -11,7 +11,7 @@ use millrace_workflow::{Definition, Reaction};
 use parking_lot::RwLock;
 
 use crate::plan::Plan;
-use crate::services::engine::{LookupError, Workflows};
+use crate::services::engine::{LookupError, Stillness, Workflows};
 use crate::store::{Instances, PinnedTo, StoreError};
 
 /// Something that unfinished instances need and the config does not name.
@@ -65,6 +65,20 @@ impl Names {
     }
 }
 
+impl Names {
+    /// Whether something is missing here that the others have.
+    #[must_use]
+    pub fn lack_some_of(&self, others: &Self) -> bool {
+        let has_steps =
+            |(workflow, steps): (&String, &BTreeSet<String>)| self.steps.get(workflow).is_some_and(|own| own.is_superset(steps));
+        !(self.kinds.is_superset(&others.kinds)
+            && self.components.is_superset(&others.components)
+            && self.handlers.is_superset(&others.handlers)
+            && self.triggered.is_superset(&others.triggered)
+            && others.steps.iter().all(has_steps))
+    }
+}
+
 /// Finds what is lacking. Clones share everything.
 #[derive(Clone)]
 pub struct Stranded {
@@ -83,6 +97,19 @@ impl Stranded {
     /// The config that runs has these names from now on.
     pub fn run_with(&self, names: Names) {
         *self.running.write() = Arc::new(names);
+    }
+
+    /// What instances need that are unfinished now and a config with these names would lack, and what keeps more of them from beginning:
+    /// nothing where the config has all names of the one that runs.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn last_look(&self, names: &Names) -> Result<(Vec<Lack>, Option<Stillness>), StoreError> {
+        if !names.lack_some_of(&self.running()) {
+            return Ok((Vec::new(), None));
+        }
+        let still = self.workflows.still().await;
+        Ok((self.lacks_with(names).await?, Some(still)))
     }
 
     fn running(&self) -> Arc<Names> {

@@ -517,6 +517,10 @@ impl Resources {
         let share =
             self.inner.parts.per_owner.begin(&handler.settings.kind, owner.as_deref()).map_err(|_| handler.full(FULL_RETRY_AFTER))?;
         let place = handler.settings.workflow.as_deref().map(|workflow| self.place(workflow)).transpose()?;
+        let beginning = match place {
+            Some(_) => Some(self.inner.parts.workflows.beginning().await),
+            None => None,
+        };
         let mut plan = match &handler.settings.workflow {
             Some(workflow) => self.begin(workflow, resource, traceparent)?,
             None => commit_plan::plain(resource),
@@ -531,7 +535,9 @@ impl Resources {
         plan.commit.idempotency = row.clone().map(|row| IdempotencyRow { resource_id: plan.resource.id.clone(), ..row });
         let units = handler.units(&plan.resource.data);
         plan.commit.stock = units.map(|on_hand| Stocking::First { sku: plan.resource.id.clone(), on_hand });
-        match self.inner.parts.pipeline.commit_with(plan, emptied).await {
+        let committed = self.inner.parts.pipeline.commit_with(plan, emptied).await;
+        drop(beginning);
+        match committed {
             Ok(resource) => {
                 if let Some(share) = share {
                     share.keep(&resource.state);

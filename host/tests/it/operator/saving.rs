@@ -26,7 +26,7 @@ async fn app() -> (TestApp, PathBuf) {
     (TestApp::start_in(folder, &config, &PATIENT).await, config)
 }
 
-async fn save(client: &Client, text: &str, digest: &str) -> Answer {
+pub(super) async fn save(client: &Client, text: &str, digest: &str) -> Answer {
     let (body, tag) = (json!({"text": text, "reason": "a test"}), format!("\"{digest}\""));
     client.send(Method::PUT, "/operator/config", Some(&body), &[("if-match", &tag)]).await
 }
@@ -36,7 +36,7 @@ async fn digest(client: &Client) -> String {
 }
 
 /// The config without the route of the stock, whose path nothing else answers.
-fn without_stock(text: &str) -> String {
+pub(super) fn without_stock(text: &str) -> String {
     let route = text.find("path: /api/admin/stock").expect("the config has this route");
     let begin = text[..route].rfind("      - method:").unwrap();
     let end = text[route..].find("      - method:").map(|at| route + at).unwrap();
@@ -393,6 +393,33 @@ async fn a_step_and_its_component_are_inserted_under_orders_and_each_order_ends_
     assert!(paid.status.is_success(), "{paid:?}");
     let early = dan.wait_for("orders", early, &["delivered"]).await;
     assert!(!is_checked(&early), "it ends on the machine that it began with: {early:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_comes_while_a_config_is_saved_is_not_stranded_by_it() {
+    let (app, file) = app().await;
+    let admin = staff(&app, "ann", &[Role::Admin]).await;
+    let admin = sure(&app, &admin).await;
+    let customer = app.client.customer("ada").await;
+    let (text, first) = (std::fs::read_to_string(&file).unwrap(), digest(&admin).await);
+    // Nobody has compiled this one yet, which keeps the save busy after it has looked at who would be stranded.
+    let new =
+        format!("modules:\n  - name: slow\n    type: dynamic.component\n    config: {{source: {}}}\n", built("hostile.wasm").display());
+    let renamed = text.replace("payment-processor", "payments").replacen("modules:\n", &new, 1);
+    let saving = tokio::spawn({
+        let (admin, first) = (admin.clone(), first.clone());
+        async move { save(&admin, &renamed, &first).await }
+    });
+    while !saving.is_finished() {
+        // It waits for a person, so it needs its payment for as long as it is looked for.
+        customer.order_until("prod-005", 1, "tok_chargeDeclined", &["payment_failed"]).await;
+    }
+    let saved = saving.await.unwrap();
+    assert!(saved.status == StatusCode::OK || saved.body["code"] == "would_strand", "{saved:?}");
+    let now = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(now == text, saved.status == StatusCode::CONFLICT, "{saved:?}");
+    let needs = admin.post("/operator/config/plan", &json!({"text": now})).await.body;
+    assert_eq!(needs["stranded"], json!([]), "each order has what it needs in the config that runs: {saved:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

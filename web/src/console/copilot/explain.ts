@@ -2,7 +2,7 @@
 import type { Selection } from '../editor/documents.ts'
 import type { Problem } from '../editor/judge.ts'
 import { type Model, usesOf } from '../lens.ts'
-import { hooksOf, type Machine, type Maker, type State, type Transition } from '../machines.ts'
+import { hooksOf, type Machine, type Maker, type State, type StepOutcome, type Transition } from '../machines.ts'
 import type { Module } from '../modules.ts'
 import { at, list, part } from '../references.ts'
 
@@ -180,7 +180,12 @@ function ofStep(model: Model, module: Module): string[] {
       ? `It runs ${config.componentId} when work enters ${named(states)}.`
       : 'No state waits for it: a hook has to start it.',
     `If the answer is yes it makes ${leads(config.successTransition)}.`,
-    `If the answer is no, or there is none, it makes ${leads(config.compensateTransition)}.`,
+    ...(config.rejectTransition === undefined
+      ? [`If the answer is no, or there is none, it makes ${leads(config.compensateTransition)}.`]
+      : [
+          `If the answer is no it makes ${leads(config.rejectTransition)}.`,
+          `If there is none it makes ${leads(config.compensateTransition)}.`,
+        ]),
     `What fails for a moment is tried ${config.maxRetries ?? 2} times more, with the same key.`,
     ...(most === null ? [] : [`All of it takes ${Math.ceil(most)} seconds at most.`]),
   ]
@@ -256,6 +261,13 @@ function ofTransition(model: Model, { name: workflow }: Machine, transition: Tra
   ]
 }
 
+const ANSWERS: Readonly<Record<StepOutcome, string>> = {
+  success: 'accepts',
+  compensate: 'rejects or fails',
+  reject: 'rejects',
+  failure: 'fails',
+}
+
 /** Who makes a transition, in words. */
 function made(maker: Maker): string {
   switch (maker.by) {
@@ -268,7 +280,7 @@ function made(maker: Maker): string {
     case 'exhausted':
       return `when ${maker.transition} is used up`
     case 'step':
-      return maker.outcome === 'success' ? `when ${maker.step} accepts` : `when ${maker.step} rejects or fails`
+      return `when ${maker.step} ${ANSWERS[maker.outcome]}`
     case 'event':
       return `by the event ${maker.event || maker.topic}`
     case 'request':

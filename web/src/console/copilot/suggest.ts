@@ -105,8 +105,7 @@ const untried = ofMachines((machine) =>
   }),
 )
 
-const isFailure = (maker: Transition['makers'][number]): boolean =>
-  maker.by === 'step' && maker.outcome === 'compensate'
+const isFailure = (maker: Transition['makers'][number]): boolean => maker.by === 'step' && maker.outcome !== 'success'
 
 /** A failure that nobody hears of, where others are told. */
 const unheard = ofMachines((machine, model) => {

@@ -272,7 +272,7 @@ export function timerOn(model: Model, state: string, after: string, to?: string)
 export function retryFrom(model: Model, state: string, after: string, times: number): Change {
   const machine = machineOf(model, state)
   const failed = machine.transitions.find(
-    ({ to, makers }) => to === state && makers.some((maker) => maker.by === 'step' && maker.outcome === 'compensate'),
+    ({ to, makers }) => to === state && makers.some((maker) => maker.by === 'step' && maker.outcome !== 'success'),
   )
   if (!failed) throw new Refusal(`No step fails into \`${state}\`, so there is nothing to try again.`)
   const back = machine.transitions.find(({ from, to }) => from === state && to === failed.from)

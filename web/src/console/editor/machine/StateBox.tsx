@@ -67,7 +67,8 @@ const SIGNS: Record<Maker['by'], string> = {
     'M9 11V5.500a1.500 1.500 0 0 1 3 0V11l5 1.500c2 .6 2 2 1.700 3.500l-.9 5H11l-4.500-6c-1-1.400.8-2.800 2-1.600L9 14z',
   creation: 'M12 5v14M5 12h14',
 }
-const OUTCOMES = { success: 'm5 12.500 4.500 4.500L19 7.500', compensate: 'M6.500 6.500l11 11M17.500 6.500l-11 11' }
+const CROSS = 'M6.500 6.500l11 11M17.500 6.500l-11 11'
+const OUTCOMES = { success: 'm5 12.500 4.500 4.500L19 7.500', compensate: CROSS, reject: CROSS, failure: CROSS }
 
 export function signOf(maker: Maker): string {
   return maker.by === 'step' ? OUTCOMES[maker.outcome] : SIGNS[maker.by]

@@ -2,7 +2,7 @@
 import { type Edge as Line, MarkerType, type Node } from '@xyflow/react'
 import type { Model } from '../../lens.ts'
 import { type Laid, laidOut, STATE } from '../../machineLayout.ts'
-import type { Machine, Maker, State, Transition } from '../../machines.ts'
+import type { Machine, Maker, State, StepOutcome, Transition } from '../../machines.ts'
 import type { Path } from '../../source.ts'
 import { handlesOf } from '../drawing.ts'
 import { pathAt } from '../selection.ts'
@@ -37,13 +37,20 @@ export interface TransitionData extends Record<string, unknown> {
 }
 export type TransitionLine = Line<TransitionData, 'transition'>
 
+const ANSWERS: Readonly<Record<StepOutcome, string>> = {
+  success: 'accepts',
+  compensate: 'refuses or fails',
+  reject: 'refuses',
+  failure: 'fails',
+}
+
 const WORDS: { readonly [By in Maker['by']]: (maker: Extract<Maker, { by: By }>) => string } = {
   automatic: () => 'at once, by itself',
   timer: ({ after, maxAttempts, exhausted }) =>
     `after ${after}${maxAttempts ? `, ${maxAttempts} times at most` : ''}${exhausted ? `, then ${exhausted}` : ''}`,
   deadline: ({ after, since }) => `at the latest ${after} after ${since || 'it began'}`,
   exhausted: ({ transition }) => `when ${transition} is used up`,
-  step: ({ step, outcome }) => (outcome === 'success' ? `when ${step} accepts` : `when ${step} refuses or fails`),
+  step: ({ step, outcome }) => `when ${step} ${ANSWERS[outcome]}`,
   event: ({ topic, event }) => `on the event ${event || topic}`,
   request: ({ method, path }) => `by ${method} ${path}`,
   action: ({ handler, action }) => `by the action ${action} of ${handler}`,
@@ -190,6 +197,7 @@ export function transitionLines(machine: Machine, laid: Laid, seen: Seen, ways: 
     const isSelected = selected === `transitions ${name}`
     const isNear = isSelected || selected === `states ${from}` || selected === `states ${to}`
     const inRun = wayIn(ways, name)
+    const kind = kindOf(machine, transition)
     return [
       {
         id: name,
@@ -198,9 +206,9 @@ export function transitionLines(machine: Machine, laid: Laid, seen: Seen, ways: 
         target: to,
         data: { name, makers, ...drawn, problems: count, at: transition.path },
         selected: isSelected,
-        className: `way way-${kindOf(machine, transition)}${isNear ? ' way-near' : ''}${inRun.className}`,
+        className: `way way-${kind}${isNear ? ' way-near' : ''}${inRun.className}`,
         ariaLabel: [toldOfTransition(transition), ...inRun.told, ...(count > 0 ? [counted(count)] : [])].join(', '),
-        markerEnd: { type: MarkerType.ArrowClosed, width: 15, height: 15, color: 'var(--way)' },
+        markerEnd: { type: MarkerType.ArrowClosed, width: 15, height: 15, color: `var(--way-${kind})` },
         zIndex: isNear ? 1 : 0,
       },
     ]
@@ -218,7 +226,7 @@ function wayIn({ open, made }: Ways, name: string): { className: string; told: s
 
 /** What a line is coloured by, beside what is written on it. */
 function kindOf({ states }: Machine, { to, makers }: Transition): string {
-  if (makers.some((maker) => maker.by === 'step' && maker.outcome === 'compensate')) return 'failure'
+  if (makers.some((maker) => maker.by === 'step' && maker.outcome !== 'success')) return 'failure'
   if (states.find(({ name }) => name === to)?.isError) return 'failure'
   return makers[0]?.by ?? 'none'
 }
