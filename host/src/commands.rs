@@ -224,11 +224,11 @@ pub fn top(urls: &[String], token: Option<&str>, once: bool, interval: Duration)
     printing(|out| top::run(urls, token, once, interval, out))
 }
 
-/// `millrace compiler`: the child process of the runtime.
+/// `millrace compiler`: the child process of the runtime, which leaves the processors to others first if it `stands_back`.
 #[must_use]
-pub fn compiler() -> ExitCode {
+pub fn compiler(stands_back: bool) -> ExitCode {
     let (mut input, mut output, mut report) = (std::io::stdin().lock(), std::io::stdout().lock(), std::io::stderr().lock());
-    crate::runtime::compile_main(&mut input, &mut output, &mut report)
+    crate::runtime::compile_main(stands_back, &mut input, &mut output, &mut report)
 }
 
 /// What a process is called unless somebody says otherwise: `gateway` for `configs/gateway.yaml`.

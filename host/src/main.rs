@@ -206,7 +206,11 @@ enum Command {
     Compile(commands::authoring::compile::Compile),
     /// Compile a component from stdin to stdout, within limits. The host calls this in a child process.
     #[command(hide = true)]
-    Compiler,
+    Compiler {
+        /// Leave the processors to others first.
+        #[arg(long)]
+        stand_back: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -412,6 +416,6 @@ fn main() -> ExitCode {
         Command::Verify(verify) => commands::authoring::keys::verify(&verify),
         Command::Push(push) => commands::authoring::push::run(&push),
         Command::Compile(compile) => commands::authoring::compile::run(&compile),
-        Command::Compiler => commands::compiler(),
+        Command::Compiler { stand_back } => commands::compiler(stand_back),
     }
 }

@@ -89,24 +89,22 @@ impl Customer {
 
     /// Waits until an order is in a state.
     pub async fn wait_for(&self, id: &str, wanted: &str, patience: Duration) -> anyhow::Result<()> {
+        self.see(id, wanted, patience).await.map(drop)
+    }
+
+    /// The order as soon as it is in a state.
+    pub async fn see(&self, id: &str, wanted: &str, patience: Duration) -> anyhow::Result<Value> {
         let deadline = Instant::now() + patience;
         let mut pause = POLL.0;
         loop {
             let order = http::json(self.request(Method::GET, &format!("/api/orders/{id}")), 200).await?;
             if order["state"] == wanted {
-                return Ok(());
+                return Ok(order);
             }
             ensure!(Instant::now() < deadline, "{id} should be {wanted} after {patience:?} and is {}", order["state"]);
             sleep(pause).await;
             pause = (pause * 3 / 2).min(POLL.1);
         }
-    }
-
-    /// The components that an order has passed so far, in turn.
-    pub async fn components_of(&self, id: &str) -> anyhow::Result<Vec<String>> {
-        let order = http::json(self.request(Method::GET, &format!("/api/orders/{id}")), 200).await?;
-        let history = order["history"].as_array().context("the order has no history")?;
-        Ok(history.iter().filter_map(|row| row["component"].as_str().map(str::to_owned)).collect())
     }
 
     /// Gives an order up.
@@ -126,4 +124,11 @@ impl Customer {
         let request = self.client.request(method, format!("http://{}{path}", self.shop));
         if self.token.is_empty() { request } else { request.bearer_auth(&self.token) }
     }
+}
+
+/// The components that an order has passed, in turn, each with the digest of its version.
+pub fn passed(order: &Value) -> anyhow::Result<Vec<(String, String)>> {
+    let history = order["history"].as_array().context("the order has no history")?;
+    let text = |row: &Value, key: &str| row[key].as_str().map(str::to_owned);
+    Ok(history.iter().filter_map(|row| text(row, "component").zip(text(row, "digest"))).collect())
 }

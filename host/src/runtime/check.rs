@@ -34,6 +34,8 @@ pub async fn check(compiler: PathBuf, components: Vec<ComponentSettings>, clock:
     let _ticker = Ticker::start(&engine)?;
     let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone()));
     let loader = Loader::new(compiler, engine.clone(), None, sandbox, clock);
+    // A process that serves asks this too, before it takes a config.
+    loader.stand_back();
     let (mut rejected, mut taken) = (Vec::new(), BTreeMap::new());
     for settings in components {
         let linker = linker(&engine, &settings.capabilities)

@@ -8,6 +8,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -82,8 +83,11 @@ impl From<String> for Unfit {
 }
 
 /// The compiling child: reads a component from `input` and writes its code to `output`, or why there is none to `report`. Limits memory and
-/// CPU time of the whole process, so it must have nothing else to do.
-pub fn compile_main(input: &mut dyn Read, output: &mut dyn Write, report: &mut dyn Write) -> ExitCode {
+/// CPU time of the whole process, so it must have nothing else to do. If it `stands_back`, others that want the processors come first.
+pub fn compile_main(stands_back: bool, input: &mut dyn Read, output: &mut dyn Write, report: &mut dyn Write) -> ExitCode {
+    if stands_back {
+        stand_back();
+    }
     // The compiler's library has one for each core, and panics where it cannot start them.
     if let Err(few) = try_at_once(available_parallelism().map_or(1, usize::from)) {
         let _ = writeln!(report, "{few}");
@@ -108,13 +112,15 @@ fn limit_self() -> anyhow::Result<()> {
     };
     limit(Resource::As, MAX_ADDRESSES)?;
     limit_cpu()?;
-    limit(Resource::Core, 0)?;
-    // Runs that are being served come first. What was started with `nice -n 19`, or `Nice=15` of systemd, may not have less of it, and
-    // where a filter of system calls forbids it, it is done without.
+    Ok(limit(Resource::Core, 0)?)
+}
+
+/// What was started with `nice -n 19`, or `Nice=15` of systemd, may not have less of it, and where a filter of system calls forbids it, it is
+/// done without.
+fn stand_back() {
     if getpriority_process(None).is_ok_and(|nice| nice < NICE) {
         let _ = setpriority_process(None, NICE);
     }
-    Ok(())
 }
 
 /// Past its time a process gets SIGXCPU, and SIGKILL a second later: so SIGKILL alone is somebody else's, as where memory is short.
@@ -155,13 +161,21 @@ pub(super) struct Compiler {
     /// Where code is kept; if nowhere, everything is compiled.
     kept: Option<Arc<CodeCache>>,
     turn: Mutex<()>,
+    /// Whether runs are served beside it, which come first.
+    stands_back: AtomicBool,
 }
 
 impl Compiler {
     /// Uses the hidden command `compiler` of `program`.
     pub fn new(program: PathBuf, engine: Engine, kept: Option<Arc<CodeCache>>) -> Self {
         let fits = engine::fingerprint(&engine);
-        Self { program, engine, fits, kept, turn: Mutex::new(()) }
+        Self { program, engine, fits, kept, turn: Mutex::new(()), stands_back: AtomicBool::new(false) }
+    }
+
+    /// From now on others come first: runs are served beside it. Until then somebody waits for what is compiled, and on a busy machine would
+    /// wait for minutes.
+    pub fn stand_back(&self) {
+        self.stands_back.store(true, Ordering::Relaxed);
     }
 
     /// What code has to fit: another wasmtime or other settings give another name.
@@ -263,6 +277,7 @@ impl Compiler {
         let mut child = Command::new(&self.program)
             .arg0("millrace")
             .arg("compiler")
+            .args(self.stands_back.load(Ordering::Relaxed).then_some("--stand-back"))
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -125,6 +125,7 @@ impl Runtime {
         let runtime = Arc::new(runtime);
         let good: HashMap<String, String> = good.into_iter().collect();
         join_all(runtime.slots().iter().map(|slot| runtime.load_at_start(slot, good.get(&slot.settings.name)))).await;
+        runtime.loader.stand_back();
         runtime.tidy().await;
         Ok(runtime)
     }

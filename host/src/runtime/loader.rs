@@ -89,6 +89,11 @@ impl Loader {
         Self { compiler: Compiler::new(program, engine, kept.clone()), kept, sandbox, clock, compilations: Mutex::default() }
     }
 
+    /// From now on runs are served beside what is compiled, and come first.
+    pub fn stand_back(&self) {
+        self.compiler.stand_back();
+    }
+
     /// What was compiled since this was last asked.
     pub fn compilations(&self) -> Vec<Compilation> {
         std::mem::take(&mut self.compilations.lock())

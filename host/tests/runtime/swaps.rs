@@ -1,5 +1,6 @@
 //! A file changes while its component works.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -216,6 +217,61 @@ async fn the_program_finds_what_its_child_compiled() {
     let good = workshop.remembered.lock().clone();
     let workshop = Plan::of(built("hostile")).own_cache().start_in(workshop.end().await, good).await;
     assert_eq!(cached(&workshop), [true], "it was compiled again");
+}
+
+/// A compiler that notes beside itself how it was called each time.
+fn noting(folder: &Path) -> (PathBuf, PathBuf) {
+    let (draft, program, calls) = (folder.join("draft"), folder.join("compiler"), folder.join("calls"));
+    let script = format!("#!/bin/sh\necho \"$@\" >> '{}'\nexec '{}' \"$@\"\n", calls.display(), env!("CARGO_BIN_EXE_millrace"));
+    std::fs::write(&draft, script).expect("a script");
+    // By another process: what this one has open for writing, it may hand on to one that it starts meanwhile, and then it cannot be started.
+    let installed = std::process::Command::new("install").args(["-m", "755"]).args([&draft, &program]).status();
+    assert!(installed.expect("it starts").success());
+    (program, calls)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compiling_stands_back_behind_what_is_served_and_not_where_a_start_waits_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, calls) = noting(folder.path());
+    let mut plan = Plan::of(tiny("i32.const 96")).own_cache();
+    plan.compiler = Some(program);
+    let workshop = plan.start().await;
+    accepted(&workshop.run(json!({})).await);
+    workshop.replace(&marked(&tiny("i32.const 96"), "newer"));
+    workshop.runtime.reload("worker").await.expect("it is good");
+    assert_eq!(std::fs::read_to_string(calls).expect("it was called"), "compiler\ncompiler --stand-back\n");
+}
+
+/// How far a process stands back behind others, as Linux tells.
+fn niceness(process: u32) -> i32 {
+    let told = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it is there");
+    // The name before them may have spaces in it.
+    let fields = told.rsplit(") ").next().expect("it has fields").split(' ').nth(16);
+    fields.and_then(|nice| nice.parse().ok()).expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compiler_that_is_to_stand_back_does_so_before_it_reads_anything() {
+    let own = niceness(std::process::id());
+    for (arguments, wanted) in [(&["compiler"][..], own), (&["compiler", "--stand-back"][..], own.max(10))] {
+        let mut compiler = tokio::process::Command::new(env!("CARGO_BIN_EXE_millrace"));
+        let mut child = compiler.args(arguments).stdin(std::process::Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
+        let id = child.id().expect("it runs");
+        // Which it does after that, before it waits for a component.
+        let is_limited = || {
+            let limits = std::fs::read_to_string(format!("/proc/{id}/limits")).unwrap_or_default();
+            limits.lines().any(|line| line.starts_with("Max cpu time") && line.split_whitespace().nth(4) != Some("unlimited"))
+        };
+        let waits = async {
+            while !is_limited() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waits).await.expect("it limits itself");
+        assert_eq!(niceness(id), wanted, "{arguments:?}");
+        child.kill().await.expect("it runs until its component has come");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,6 +40,8 @@ pub struct Plan {
     pub remembers: Arc<AtomicBool>,
     /// Names of components of which nothing can be recorded, though of others it can.
     pub forgets: Arc<Mutex<BTreeSet<String>>>,
+    /// What is started as the compiler in place of the program itself.
+    pub compiler: Option<PathBuf>,
     /// Compiled code and copies are this test's alone, and come along to a next start in the same folder.
     pub own_cache: bool,
 }
@@ -60,6 +62,7 @@ impl Plan {
             runs: 8,
             remembers: Arc::new(AtomicBool::new(true)),
             forgets: Arc::default(),
+            compiler: None,
             own_cache: false,
         }
     }
@@ -114,6 +117,9 @@ impl Plan {
         let mut house = house(self.runs);
         if self.own_cache {
             house.cache_dir = dir.path().join("cache");
+        }
+        if let Some(compiler) = self.compiler {
+            house.compiler = compiler;
         }
         let (remembered, writes) = (Arc::default(), Arc::default());
         let remember = remember(Arc::clone(&remembered), Arc::clone(&writes), self.remembers, self.forgets);

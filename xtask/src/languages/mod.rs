@@ -5,6 +5,7 @@ mod crates;
 mod orders;
 mod preview1;
 mod tools;
+mod walk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,10 @@ pub use tools::prepare;
 const LANGUAGES: [&str; 6] = ["c", "python", "javascript", "typescript", "go", "rust"];
 /// What the step of a template says of the job of that template: a quarter of the limit.
 const SCORE: f64 = 0.25;
+/// What the machine of all the languages keeps.
+const DATA: &str = "data";
+/// Where it keeps what was compiled.
+const CACHE: &str = "data/components-cache";
 /// Calls of a step whose times are compared.
 const CALLS: usize = 9;
 /// The columns of what a step costs.
@@ -38,6 +43,9 @@ pub struct Options {
     /// Names of languages, as `millrace new` takes them; all without any.
     #[arg(value_parser = PossibleValuesParser::new(LANGUAGES))]
     names: Vec<String>,
+    /// Also have orders pass one machine of all of them, fifty a second, while each is swapped for another version and back.
+    #[arg(long, conflicts_with = "names")]
+    orders: bool,
 }
 
 /// What a step costs, in the units of [`COSTS`].
@@ -58,6 +66,8 @@ pub fn languages(options: &Options) -> anyhow::Result<()> {
     tools::ensure_python()?;
     let program = build::host(build::Profile::Dev)?;
     let folder = folder()?;
+    // What is there compiled would take no time, and a step that is made twice may be the same file.
+    remove(&folder.join(if options.orders { DATA } else { CACHE }))?;
     let mut costs = Vec::new();
     for language in LANGUAGES.iter().filter(|language| options.names.is_empty() || options.names.iter().any(|name| name == *language)) {
         println!("Making a step in {language}");
@@ -65,7 +75,7 @@ pub fn languages(options: &Options) -> anyhow::Result<()> {
     }
     print(costs);
     println!("They are in {}", workspace::shown(&folder));
-    Ok(())
+    if options.orders { pass(&program, &folder) } else { Ok(()) }
 }
 
 /// Makes a step in each language, several at once, and has orders pass all of them. Everything is in `target/languages`.
@@ -76,9 +86,13 @@ pub fn check() -> anyhow::Result<()> {
     let program = build::host(build::Profile::Dev)?;
     let folder = folder()?;
     // What an earlier machine knew of its steps.
-    remove(&folder.join("data"))?;
+    remove(&folder.join(DATA))?;
     print(make_all(&program, &folder)?);
-    let passed = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(orders::pass(&program, &folder));
+    pass(&program, &folder)
+}
+
+fn pass(program: &Path, folder: &Path) -> anyhow::Result<()> {
+    let passed = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(orders::pass(program, folder));
     passed.with_context(|| format!("the log is in {}", folder.display()))
 }
 
@@ -130,20 +144,24 @@ fn make_in(program: &Path, folder: &Path, language: &str) -> anyhow::Result<Cost
     let (made, built, log) = (folder.join(&name), file(folder, language), folder.join(format!("{name}.log")));
     remove(&made)?;
     fs::write(&log, "").with_context(|| format!("{} cannot be written", log.display()))?;
+    let begun = Instant::now();
     run_into(Command::new(program).args(["new", &name, "--lang", language, "--in"]).arg(folder), &log)?;
     let build = || -> anyhow::Result<f64> {
         let begun = Instant::now();
         run_into(&mut tools::script(&made.join("build.sh"), program)?, &log)?;
         Ok(begun.elapsed().as_secs_f64())
     };
-    let (first_build_seconds, later_build_seconds) = (build()?, build()?);
+    let first_build_seconds = build()?;
+    let ordered = begun.elapsed() + walk::take(program, folder, language, &log)?;
+    println!("{language}: from nothing to a delivered order by {} commands in {:.0} s", walk::COMMANDS.len(), ordered.as_secs_f64());
+    let later_build_seconds = build()?;
     run_into(&mut tools::script(&made.join("test.sh"), program)?, &log)?;
     if language == "rust" {
         crates::check(&made)?;
         preview1::check(program, &made, &name, &log)?;
     }
     // That of the machine, which then starts with what was compiled here.
-    let cache = folder.join("data/components-cache");
+    let cache = folder.join(CACHE);
     let judge = || -> anyhow::Result<(Value, f64)> {
         let begun = Instant::now();
         let checked = output(Command::new(program).arg("check").arg(&built).arg("--cache").arg(&cache).args(["--output", "json"]))?;
