@@ -75,7 +75,7 @@ pub fn languages(options: &Options) -> anyhow::Result<()> {
     }
     print(costs);
     println!("They are in {}", workspace::shown(&folder));
-    if options.orders { pass(&program, &folder) } else { Ok(()) }
+    if options.orders { pass(&program, &folder, orders::ALONE) } else { Ok(()) }
 }
 
 /// Makes a step in each language, several at once, and has orders pass all of them. Everything is in `target/languages`.
@@ -88,11 +88,11 @@ pub fn check() -> anyhow::Result<()> {
     // What an earlier machine knew of its steps.
     remove(&folder.join(DATA))?;
     print(make_all(&program, &folder)?);
-    pass(&program, &folder)
+    pass(&program, &folder, orders::BESIDE_OTHERS)
 }
 
-fn pass(program: &Path, folder: &Path) -> anyhow::Result<()> {
-    let passed = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(orders::pass(program, folder));
+fn pass(program: &Path, folder: &Path, rate: u32) -> anyhow::Result<()> {
+    let passed = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(orders::pass(program, folder, rate));
     passed.with_context(|| format!("the log is in {}", folder.display()))
 }
 

@@ -28,16 +28,18 @@ const SWAP_PATIENCE: Duration = Duration::from_secs(600);
 const SWAP_POLL: Duration = Duration::from_millis(50);
 /// Customers who order while versions are swapped.
 const CUSTOMERS: u32 = 5;
-/// Between two orders of one of them: fifty a second of all together, where the machine can.
-const PACE: Duration = Duration::from_millis(100);
+/// Orders a second of all of them together where nothing else is done, as far as the machine can.
+pub const ALONE: u32 = 50;
+/// The same beside other tests, whose processors these are.
+pub const BESIDE_OTHERS: u32 = 10;
 /// Orders of one of them that are not delivered yet, at most: a machine that cannot deliver fifty a second is not asked for more and more, until
 /// attempts run out of time.
 const MOST_OPEN: usize = 10;
 /// What nobody reads at the end of a component: it makes another version of it, by its digest.
 const SECTION: &[u8] = &[0, 5, 4, b'm', b'a', b'r', b'k'];
 
-/// Starts the machine with the steps in `folder`, and has orders pass it.
-pub async fn pass(program: &Path, folder: &Path) -> anyhow::Result<()> {
+/// Starts the machine with the steps in `folder`, and has orders pass it, so many a second.
+pub async fn pass(program: &Path, folder: &Path, rate: u32) -> anyhow::Result<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, kafka::free_port()?));
     let machine = Part::new("languages", program, Ready::Http(address, "/readyz"))
         .arguments(["run", "--config", CONFIG])
@@ -57,7 +59,7 @@ pub async fn pass(program: &Path, folder: &Path) -> anyhow::Result<()> {
             let id = customer.place(Wanted::default()).await?;
             let names: Vec<String> = arrived(&customer, &id).await?.into_iter().map(|(name, _)| name).collect();
             println!("an order passed {} and is delivered", names.join(", "));
-            swaps(folder, address).await
+            swaps(folder, address, rate).await
         } => passed,
         () = stop_wanted.next() => bail!("stopped"),
     };
@@ -75,12 +77,12 @@ async fn arrived(customer: &Customer, id: &str) -> anyhow::Result<Vec<(String, S
 
 /// Gives each step another version and then the one before again, one after the other, while orders come in all the time. Each of them is
 /// delivered, and each version has looked at some.
-async fn swaps(folder: &Path, address: SocketAddr) -> anyhow::Result<()> {
+async fn swaps(folder: &Path, address: SocketAddr, rate: u32) -> anyhow::Result<()> {
     let mut customers = Vec::new();
     for number in 0..CUSTOMERS {
         customers.push(Customer::register_as(address, &format!("customer-{number}@example.com")).await?);
     }
-    let (is_open, begun) = (Cell::new(true), Instant::now());
+    let (is_open, begun, pace) = (Cell::new(true), Instant::now(), Duration::from_secs(1) * CUSTOMERS / rate);
     let swapping = async {
         for language in LANGUAGES {
             swap_there_and_back(&file(folder, language), language, address, &customers[0]).await?;
@@ -88,7 +90,7 @@ async fn swaps(folder: &Path, address: SocketAddr) -> anyhow::Result<()> {
         is_open.set(false);
         anyhow::Ok(begun.elapsed())
     };
-    let (took, passed) = tokio::try_join!(swapping, try_join_all(customers.iter().map(|customer| orders_of(customer, &is_open))))?;
+    let (took, passed) = tokio::try_join!(swapping, try_join_all(customers.iter().map(|customer| orders_of(customer, &is_open, pace))))?;
     let orders: u32 = passed.iter().map(|(orders, _)| orders).sum();
     let versions: BTreeSet<_> = passed.into_iter().flat_map(|(_, versions)| versions).collect();
     for language in LANGUAGES {
@@ -100,10 +102,10 @@ async fn swaps(folder: &Path, address: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// Orders at the customer's pace, until there is nothing more to swap. How many orders were delivered, which is all of them, and what they passed.
-async fn orders_of(customer: &Customer, is_open: &Cell<bool>) -> anyhow::Result<(u32, BTreeSet<(String, String)>)> {
+async fn orders_of(customer: &Customer, is_open: &Cell<bool>, pace: Duration) -> anyhow::Result<(u32, BTreeSet<(String, String)>)> {
     let (placed, mut under_way) = mpsc::channel(MOST_OPEN);
     let place = async move {
-        let mut pace = interval(PACE);
+        let mut pace = interval(pace);
         pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while is_open.get() {
             pace.tick().await;

@@ -289,6 +289,9 @@ async fn components_are_compiled_for_a_user_who_may_not_be_less_nice() {
         ["nice", "-n", "15", "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=setpriority", "-e", "inject=setpriority:error=EACCES"];
     let process = home.start_under(Condition { around: &around, ..Condition::default() }).await;
     buy(&process.client, "ada").await;
+    // Only what is compiled beside what serves stands back.
+    replace(&home.component("payment.wasm"), &fs::read(built("payment-v2.wasm")).unwrap());
+    until_it_pays(&process.client, &built("payment-v2.wasm")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -317,6 +320,8 @@ async fn components_run_where_a_filter_of_system_calls_forbids_what_can_be_done_
     ];
     let process = home.start_under(Condition { around: &filter, ..Condition::default() }).await;
     buy(&process.client, "ada").await;
+    replace(&home.component("payment.wasm"), &fs::read(built("payment-v2.wasm")).unwrap());
+    until_it_pays(&process.client, &built("payment-v2.wasm")).await;
     assert_eq!(process.kept_log().matches("memfd_create").count(), 1, "{}", process.kept_log());
 }
 
