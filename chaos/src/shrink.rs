@@ -5,19 +5,29 @@
 use crate::schedule::{Due, Schedule};
 
 /// Leaves out halves, quarters and so on, as long as `fails` says that what is left still does. At most `runs` questions.
-pub async fn shrink<F>(schedule: &Schedule, mut runs: u32, mut fails: F) -> anyhow::Result<Schedule>
+pub async fn shrink<F>(schedule: &Schedule, runs: u32, mut fails: F) -> anyhow::Result<Schedule>
 where
     F: AsyncFnMut(&Schedule) -> anyhow::Result<bool>,
 {
-    let mut kept: Vec<Due> = schedule.faults.clone();
+    let kept = shortest(&schedule.faults, runs, async |kept: &[Due]| fails(&schedule.with(kept.to_vec())).await).await?;
+    Ok(schedule.with(kept))
+}
+
+/// The same of any list.
+pub async fn shortest<T, F>(all: &[T], mut runs: u32, mut fails: F) -> anyhow::Result<Vec<T>>
+where
+    T: Clone,
+    F: AsyncFnMut(&[T]) -> anyhow::Result<bool>,
+{
+    let mut kept = all.to_vec();
     let mut size = kept.len().div_ceil(2);
     while size > 0 && runs > 0 {
         let mut from = 0;
         while from < kept.len() && runs > 0 {
             let to = (from + size).min(kept.len());
-            let without: Vec<Due> = kept[..from].iter().chain(&kept[to..]).cloned().collect();
+            let without: Vec<T> = kept[..from].iter().chain(&kept[to..]).cloned().collect();
             runs -= 1;
-            if fails(&schedule.with(without.clone())).await? {
+            if fails(&without).await? {
                 kept = without;
             } else {
                 from = to;
@@ -25,7 +35,7 @@ where
         }
         size = if size == 1 { 0 } else { size.div_ceil(2) };
     }
-    Ok(schedule.with(kept))
+    Ok(kept)
 }
 
 #[cfg(test)]

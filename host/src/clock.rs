@@ -8,13 +8,22 @@ mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 
 pub use self::watch::paused;
+
+/// What the steady time is counted by.
+#[derive(Debug)]
+enum Pace {
+    /// The time since the machine was started, its sleep included.
+    Machine,
+    /// The time since this instant, by the clock that limits are measured with.
+    Since(Instant),
+}
 
 /// Time that a test can move forwards and back. Clones share it.
 #[derive(Debug, Clone)]
@@ -24,17 +33,17 @@ pub struct Clock {
 
 #[derive(Debug)]
 struct Shared {
+    pace: Pace,
     /// What a test has added to the system's date.
     offset_ms: AtomicI64,
-    /// Microseconds to add to the time since the machine was started, for the steady time.
+    /// Microseconds to add to what the pace has counted, for the steady time.
     steady_base: AtomicI64,
     moved: Notify,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        let steady_base = AtomicI64::new(system_now().as_microsecond().saturating_sub(since_boot()));
-        Self { shared: Arc::new(Shared { offset_ms: AtomicI64::new(0), steady_base, moved: Notify::new() }) }
+        Self::at(Pace::Machine)
     }
 }
 
@@ -43,6 +52,26 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         Self::default()
+    }
+
+    /// The system's date, and a steady time that is counted by [`Instant`]: for who simulates both. It never sees that the process was stopped.
+    #[must_use]
+    pub fn of_instants() -> Self {
+        Self::at(Pace::Since(Instant::now()))
+    }
+
+    fn at(pace: Pace) -> Self {
+        let steady_base = AtomicI64::new(system_now().as_microsecond().saturating_sub(pace.counted()));
+        Self { shared: Arc::new(Shared { pace, offset_ms: AtomicI64::new(0), steady_base, moved: Notify::new() }) }
+    }
+
+    /// For how long this process was stopped as a whole, see [`paused`].
+    #[must_use]
+    pub fn paused(&self) -> Duration {
+        match self.shared.pace {
+            Pace::Machine => paused(),
+            Pace::Since(_) => Duration::ZERO,
+        }
     }
 
     /// The date, in UTC, to tell others. It may go back: what waits or ages uses [`Clock::steady`].
@@ -59,13 +88,13 @@ impl Clock {
     /// what a calendar shows.
     #[must_use]
     pub fn steady(&self) -> Timestamp {
-        let micros = since_boot().saturating_add(self.shared.steady_base.load(Ordering::Relaxed));
+        let micros = self.shared.pace.counted().saturating_add(self.shared.steady_base.load(Ordering::Relaxed));
         Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
     }
 
     /// Has the steady time go on from `last`, unless it is past it: a process before this one has counted so far.
     pub fn go_on_from(&self, last: Timestamp) {
-        self.shared.steady_base.fetch_max(last.as_microsecond().saturating_sub(since_boot()), Ordering::Relaxed);
+        self.shared.steady_base.fetch_max(last.as_microsecond().saturating_sub(self.shared.pace.counted()), Ordering::Relaxed);
     }
 
     /// Lets the time `by` pass, and wakes who sleeps.
@@ -94,6 +123,16 @@ impl Clock {
                 () = tokio::time::sleep(left.min(Duration::from_secs(3600))) => {}
                 () = moved => {}
             }
+        }
+    }
+}
+
+impl Pace {
+    /// Microseconds that have passed.
+    fn counted(&self) -> i64 {
+        match self {
+            Self::Machine => since_boot(),
+            Self::Since(began) => i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX),
         }
     }
 }

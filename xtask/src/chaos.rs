@@ -10,7 +10,7 @@ use clap::Args;
 use crate::build::{self, Profile};
 use crate::command::{cargo, run};
 use crate::kafka::jars;
-use crate::{commit, conditions, toolchain, workspace};
+use crate::{commit, conditions, simulate, toolchain, workspace};
 
 /// The runs of CI: always the same, so that a failure is one of what has changed. Their time is that of the customers, in seconds.
 const QUICK: ([u64; 3], u64) = ([1, 2, 3], 30);
@@ -136,6 +136,8 @@ pub fn chaos(options: &Options) -> anyhow::Result<()> {
 
 /// The runs of CI. The components are built.
 pub fn quick() -> anyhow::Result<()> {
+    // What needs least and tells most about a failure comes first.
+    simulate::quick()?;
     jars::prepare()?;
     perform(&MONOLITH, &seeds())?;
     let (seed, seconds) = QUICK_PROCESSES;

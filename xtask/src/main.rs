@@ -31,6 +31,7 @@ mod prometheus;
 mod python;
 mod run;
 mod secret;
+mod simulate;
 mod split_shop;
 mod stack;
 mod stop_signals;
@@ -64,6 +65,8 @@ enum Task {
     Bench(bench::Options),
     /// Breaks the program on purpose, again and again, and checks that what was promised still holds.
     Chaos(chaos::Options),
+    /// Runs the engine, the scheduler, the relay and the consumers on a simulated machine, and breaks it from a seed.
+    Simulate(simulate::Options),
     /// Builds everything and starts the three-process store with Kafka on this machine, until Ctrl-C.
     Stack(stack::Options),
     /// Makes a step in each language that there is a template for, into target/languages, and prints what each costs.
@@ -104,6 +107,7 @@ fn perform(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Bench(options) => bench::bench(options).map(|()| ExitCode::SUCCESS),
         Task::Languages(options) => languages::languages(options).map(|()| ExitCode::SUCCESS),
         Task::Chaos(options) => chaos::chaos(options).map(|()| ExitCode::SUCCESS),
+        Task::Simulate(options) => simulate::simulate(options).map(|()| ExitCode::SUCCESS),
         Task::Stack(options) => stack::stack(options),
         Task::Dist(options) => dist::dist(options).map(|()| ExitCode::SUCCESS),
         Task::Stage(options) => test::stage(options),

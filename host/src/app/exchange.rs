@@ -8,7 +8,7 @@ use super::health;
 use super::parts::{Core, resources_of};
 use crate::http::HealthChecks;
 use crate::plan::Plan;
-use crate::runtime::Arranged;
+use crate::runtime::{Arranged, Runtime};
 use crate::services::engine::{Dependencies, Pipeline, WorkflowSet, recovery};
 use crate::services::generation::Generation;
 use crate::services::operations::{Names, Stranded};
@@ -20,6 +20,7 @@ use crate::store::Store;
 pub(super) struct Exchange {
     store: Store,
     engine: Dependencies,
+    runtime: Arc<Runtime>,
     pipeline: Pipeline,
     generation: Generation,
     stranded: Stranded,
@@ -37,10 +38,11 @@ pub(super) struct Ready {
 impl Exchange {
     /// In the engine of this process.
     pub(super) fn of(core: &Core, health: &HealthChecks) -> Self {
-        let Core { store, engine, pipeline, generation, stranded, .. } = core;
+        let Core { store, engine, runtime, pipeline, generation, stranded, .. } = core;
         Self {
             store: store.clone(),
             engine: engine.clone(),
+            runtime: Arc::clone(runtime),
             pipeline: pipeline.clone(),
             generation: generation.clone(),
             stranded: stranded.clone(),
@@ -54,19 +56,19 @@ impl Exchange {
     /// It cannot be made, and why; then nothing has changed.
     pub(super) async fn prepare(&self, plan: &Plan) -> anyhow::Result<Ready> {
         let resources = resources_of(plan, &self.store, &self.engine, &self.pipeline, self.generation.clone())?;
-        let components = self.engine.runtime.arrange(&plan.components).await?;
+        let components = self.runtime.arrange(&plan.components).await?;
         let workflows = self.engine.workflows.prepare(&plan.workflows).await?;
         Ok(Ready { resources: Some(resources), workflows, components })
     }
 
     /// Stores what a start has to find once `ready` is in place.
     pub(super) fn record(&self, ready: &Ready) -> BoxFuture<'static, anyhow::Result<()>> {
-        self.engine.runtime.record(&ready.components)
+        self.runtime.record(&ready.components)
     }
 
     /// Puts it in place: first what new instances need, then what has them begin.
     pub(super) fn put(&self, before: &Plan, plan: &Plan, ready: Ready) {
-        let Dependencies { runtime, workflows, active, breakers, canaries, metrics, .. } = &self.engine;
+        let Dependencies { workflows, active, breakers, canaries, metrics, .. } = &self.engine;
         let names = || plan.components.iter().map(|component| component.name.clone());
         names().for_each(|name| metrics.component(&name));
         breakers.add(names());
@@ -76,12 +78,12 @@ impl Exchange {
         before.components.iter().filter(|component| !plan.components.contains(component)).for_each(|component| {
             canaries.replaced(&component.name);
         });
-        runtime.put(ready.components);
+        self.runtime.put(ready.components);
         workflows.put(ready.workflows);
         self.stranded.run_with(Names::of(plan));
         let is_gone = |name: &&String| plan.components.iter().all(|component| component.name != **name);
         before.components.iter().map(|component| &component.name).filter(is_gone).for_each(|name| self.health.remove(name));
-        health::register_components(&self.health, plan, &self.engine);
+        health::register_components(&self.health, plan, (&self.engine, &self.runtime));
         self.resume();
     }
 

@@ -10,6 +10,7 @@ use super::parts::Core;
 use crate::bus::{Bus, BusHealth};
 use crate::http::Backends;
 use crate::plan::Plan;
+use crate::runtime::Runtime;
 use crate::services::engine::Dependencies;
 use crate::services::operations::{Amounts, Held};
 use crate::store::{Backlog, Operations};
@@ -19,6 +20,7 @@ use crate::telemetry::metrics::{ActiveComponent, Space};
 struct Gauges {
     metrics: Metrics,
     engine: Dependencies,
+    runtime: Arc<Runtime>,
     store: Arc<dyn Operations>,
     /// Module name of the database.
     database: Option<String>,
@@ -34,6 +36,7 @@ pub(super) fn register(metrics: &Metrics, plan: &Plan, core: &Core, backlogs: &A
     let gauges = Arc::new(Gauges {
         metrics: metrics.clone(),
         engine: core.engine.clone(),
+        runtime: Arc::clone(&core.runtime),
         store: Arc::clone(&core.store.operations),
         database: plan.database.as_ref().map(|database| database.name.clone()),
         bus: name.zip(core.bus.clone()),
@@ -90,10 +93,10 @@ impl Gauges {
     }
 
     fn read_components(&self) {
-        for compilation in self.engine.runtime.compilations() {
+        for compilation in self.runtime.compilations() {
             self.metrics.component_compiled(&compilation.component, compilation.cached, compilation.took);
         }
-        let status = self.engine.runtime.status();
+        let status = self.runtime.status();
         let active = status.iter().filter_map(|one| Some((one, one.active.as_ref()?)));
         self.metrics.set_components(active.map(|(one, active)| ActiveComponent {
             component: &one.name,
@@ -103,7 +106,7 @@ impl Gauges {
         let now = self.engine.clock.steady();
         for one in &status {
             let digest = one.active.as_ref().map_or("", |active| &active.digest);
-            if let Some(crowd) = self.engine.runtime.crowd(&one.name) {
+            if let Some(crowd) = self.runtime.crowd(&one.name) {
                 self.metrics.set_crowd(&one.name, crowd.running, crowd.waiting);
             }
             self.metrics.set_breaker(&one.name, self.engine.breakers.level(&one.name, digest, now));
@@ -136,7 +139,7 @@ impl Gauges {
             let oldest = backlog.oldest_active.iter().find(|(workflow, _)| *workflow == definition.name);
             self.metrics.set_oldest_active(&definition.name, oldest.map_or(Duration::ZERO, |(_, changed)| age(*changed)));
         }
-        for component in self.engine.runtime.names() {
+        for component in self.runtime.names() {
             self.metrics.set_quarantined(&component, backlog.quarantined.contains(&component));
         }
     }

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::http::{Backends, Check, HealthChecks, Probe, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
+use crate::runtime::Runtime;
 use crate::services::console::{ConfigDesk, ConfigStanding};
 use crate::services::engine::Dependencies;
 use crate::services::messaging::{Refusals, Strangers};
@@ -60,7 +61,7 @@ fn check_log() -> Check {
 
 /// Adds a check for each part that can be unwell.
 pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) {
-    let Core { store, engine, bus, .. } = core;
+    let Core { store, engine, runtime, bus, .. } = core;
     if let Some(database) = &plan.database {
         let patience = plan.health.as_ref().map_or(SLOW_WRITE, |settings| SLOW_WRITE.min(settings.check_timeout / 2));
         let (store, clock) = (Arc::clone(&store.operations), engine.clock.clone());
@@ -89,7 +90,7 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core, backlogs
             })
         });
     }
-    register_components(health, plan, engine);
+    register_components(health, plan, (engine, runtime));
     if let (Some(bus), Some(of_plan)) = (bus, &plan.bus) {
         let (bus, refusals, strangers) = (Arc::clone(bus), Arc::clone(&core.refusals), Arc::clone(&core.strangers));
         let settings = of_plan.clone();
@@ -98,11 +99,11 @@ pub(super) fn register(health: &HealthChecks, plan: &Plan, core: &Core, backlogs
 }
 
 /// Adds a check for each component.
-pub(super) fn register_components(health: &HealthChecks, plan: &Plan, engine: &Dependencies) {
+pub(super) fn register_components(health: &HealthChecks, plan: &Plan, (engine, runtime): (&Dependencies, &Arc<Runtime>)) {
     for component in &plan.components {
-        let (engine, name) = (engine.clone(), component.name.clone());
+        let (engine, runtime, name) = (engine.clone(), Arc::clone(runtime), component.name.clone());
         health.add(&component.name, move || {
-            let check = check_component(&engine, &name);
+            let check = check_component((&engine, &runtime), &name);
             async move { check }
         });
     }
@@ -379,8 +380,8 @@ impl StoreCheck {
     }
 }
 
-fn check_component(engine: &Dependencies, name: &str) -> Check {
-    let status = engine.runtime.status().into_iter().find(|status| status.name == name);
+fn check_component((engine, runtime): (&Dependencies, &Runtime), name: &str) -> Check {
+    let status = runtime.status().into_iter().find(|status| status.name == name);
     match status.map(|status| (status.active, status.refused)) {
         Some((Some(active), _)) if engine.breakers.level(name, &active.digest, engine.clock.steady()) > 0 => {
             let message =
@@ -398,8 +399,8 @@ fn check_component(engine: &Dependencies, name: &str) -> Check {
             );
             Check::new(Status::Degraded, message)
         }
-        Some((Some(active), None)) if engine.runtime.crowd(name).is_some_and(|crowd| crowd.waited > CROWDED_AFTER) => {
-            let crowd = engine.runtime.crowd(name).unwrap_or_default();
+        Some((Some(active), None)) if runtime.crowd(name).is_some_and(|crowd| crowd.waited > CROWDED_AFTER) => {
+            let crowd = runtime.crowd(name).unwrap_or_default();
             let message = format!(
                 "{} {} ({:.12}) has no free place: {} attempts run, {} wait; `maxConcurrentRuns` of the statemachine.engine says how many there are",
                 active.name, active.version, active.digest, crowd.running, crowd.waiting

@@ -167,7 +167,7 @@ impl App {
     /// The components, for tests that look behind the API.
     #[must_use]
     pub fn runtime(&self) -> Option<Arc<Runtime>> {
-        self.core.as_ref().map(|core| Arc::clone(&core.engine.runtime))
+        self.core.as_ref().map(|core| Arc::clone(&core.runtime))
     }
 
     /// Serves until `stop` and for as long after it as the config says, then answers what was asked, finishes what runs and closes.

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::http;
 use crate::plan::{self, Plan};
-use crate::runtime::{InProcess, Runtime};
+use crate::runtime::{InProcess, Runtime, Steps};
 use crate::services::console::{self, Console, CountBacklog};
 use crate::services::engine::{
     Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Credentials, Dependencies, Draws, Events, Holds, Indexed,
@@ -52,6 +52,8 @@ pub(super) struct Core {
     /// Asked whether the thread that writes gets on; taken when it is.
     pub writer: Option<Asked>,
     pub engine: Dependencies,
+    /// The sandbox.
+    pub runtime: Arc<Runtime>,
     pub pipeline: Pipeline,
     pub resources: Resources,
     pub bus: Option<Arc<dyn Bus>>,
@@ -174,7 +176,7 @@ pub(super) async fn core(
     let engine = Dependencies {
         store: Arc::clone(&store.instances),
         group: Arc::clone(&store.group),
-        runtime,
+        steps: Arc::clone(&runtime) as Arc<dyn Steps>,
         workflows,
         events,
         draws: Arc::new(draws),
@@ -211,6 +213,7 @@ pub(super) async fn core(
         store,
         store_failed,
         engine,
+        runtime,
         pipeline,
         resources,
         bus,
@@ -295,8 +298,8 @@ pub(super) fn console(plan: &Plan, core: &Core, backlogs: &Arc<Backlogs>) -> Con
         let backlogs = Arc::clone(&backlogs);
         Box::pin(async move { backlogs.for_scrape().await })
     });
-    let Dependencies { store, runtime, workflows, holds, breakers, canaries, recordings, active, events, metrics, clock, .. } =
-        core.engine.clone();
+    let Dependencies { store, workflows, holds, breakers, canaries, recordings, active, events, metrics, clock, .. } = core.engine.clone();
+    let runtime = Arc::clone(&core.runtime);
     let bus = plan.bus.clone().zip(core.bus.clone());
     Console::new(console::Dependencies {
         store,

@@ -122,7 +122,7 @@ impl Starting<'_> {
     }
 
     fn start_watching(&self, core: &Core, started: &Started) {
-        let runtime = Arc::clone(&core.engine.runtime);
+        let runtime = Arc::clone(&core.runtime);
         let swaps = Swaps::new(runtime.events(), Arc::clone(&core.engine.store), core.pipeline.waker().clone(), self.metrics.clone());
         started.tasks.spawn_long("component watcher", runtime.watch(started.stop.clone()));
         started.tasks.spawn_long("swap log", swaps.run(started.stop.clone()));

@@ -57,6 +57,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// One that nobody counts, where no component of the sandbox runs.
+    #[must_use]
+    pub fn uncounted() -> Self {
+        Self { asked: Instant::now(), held: None }
+    }
+
     /// Of the component that it is for, if the configuration has it.
     pub(super) fn slot(&self) -> Option<&Arc<Slot>> {
         self.held.as_ref().map(|(slot, _)| slot)

@@ -41,6 +41,7 @@ mod shipped;
 mod signature;
 mod slot;
 mod source;
+mod steps;
 mod tape;
 mod text;
 mod typed;
@@ -77,6 +78,7 @@ pub use shipped::CODE_EXTENSION;
 pub use signature::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_ENDING, SecretKey, signed_by};
 pub use slot::{Candidate, Refusal};
 pub use source::digest;
+pub use steps::Steps;
 pub use tape::Tape;
 pub use workbench::{Examined, Tried, Workbench};
 

@@ -16,10 +16,10 @@ use super::jobs::Jobs;
 use super::recordings::Recordings;
 use super::waker::RunWaker;
 use super::workflows::{StepConfig, Workflows};
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::crash_point;
 use crate::faults::planted;
-use crate::runtime::{Place, Report, Runtime, Verdict};
+use crate::runtime::{Place, Report, Steps, Verdict};
 use crate::shutdown::Stop;
 use crate::store::{Resource, StepRun};
 use crate::telemetry::Metrics;
@@ -52,7 +52,7 @@ pub(in crate::services) enum Attempt {
 
 /// Makes attempts.
 pub(super) struct Attempts {
-    pub(super) runtime: Arc<Runtime>,
+    pub(super) steps: Arc<dyn Steps>,
     pub(super) workflows: Arc<Workflows>,
     pub(super) jobs: Jobs,
     pub(super) breakers: Arc<Breakers>,
@@ -73,14 +73,14 @@ impl Attempts {
         let _waits = planted("waiting-counted-as-suspect").then(|| self.crash_suspects.enter(&run.key));
         let place = tokio::select! {
             biased;
-            place = self.runtime.place(&run.component, run.is_again()) => place,
+            place = self.steps.place(&run.component, run.is_again()) => place,
             // Nothing has begun: the next process finds it where it is.
             () = self.stop.requested() => return Attempt::NotMade,
             () = overdue => return Attempt::Overdue,
         };
         // With the place: what is exchanged from now on is not for this attempt.
         let given = (place, self.workflows.step_config(&run.workflow, &run.name));
-        let serving = self.runtime.digest(&run.component);
+        let serving = self.steps.digest(&run.component);
         let canary = self.canaries.choose(run, serving.as_deref(), || self.is_closed(run));
         if let Some((until, reason)) = self.denial(run, resource, canary.is_none()) {
             return self.denied(run, until, reason);
@@ -88,12 +88,12 @@ impl Attempts {
         if !held.enter() {
             return Attempt::NotMade;
         }
-        let paused = clock::paused();
+        let paused = self.clock.paused();
         let mut report = self.make_attempt(run, resource, given, canary.as_deref()).await;
         if let Some(recording) = report.recording.take() {
             self.recordings.keep(run, *recording, (report.wall, self.clock.now()));
         }
-        if matches!(report.verdict, Verdict::Transient(_)) && clock::paused() > paused {
+        if matches!(report.verdict, Verdict::Transient(_)) && self.clock.paused() > paused {
             return Attempt::Excused;
         }
         let credentials = &self.credentials;
@@ -129,7 +129,7 @@ impl Attempts {
 
     /// Whether the version that serves is left alone for nobody.
     fn is_closed(&self, run: &StepRun) -> bool {
-        let digest = self.runtime.digest(&run.component);
+        let digest = self.steps.digest(&run.component);
         digest.is_some_and(|digest| self.breakers.level(&run.component, &digest, self.clock.steady()) == 0)
     }
 
@@ -137,13 +137,13 @@ impl Attempts {
     /// A candidate has a rule of its own in the place of a breaker.
     fn denial(&self, run: &StepRun, resource: &Resource, has_breaker: bool) -> Option<(Timestamp, String)> {
         let (now, component) = (self.clock.steady(), run.component.as_str());
-        if let Some(reason) = self.runtime.unserved(component) {
+        if let Some(reason) = self.steps.unserved(component) {
             return Some((commit_plan::later(now, WITHOUT_VERSION), reason));
         }
         if let Err(Wait { until, reason }) = self.credentials.admit(component, now) {
             return Some((until, reason));
         }
-        let digest = self.runtime.digest(component).filter(|_| has_breaker)?;
+        let digest = self.steps.digest(component).filter(|_| has_breaker)?;
         let owner = resource.owner.as_deref();
         let LeftAlone { until, only_owner } = self.breakers.admit(component, &digest, owner, run.is_again(), now).err()?;
         let whom = if only_owner { " for this owner" } else { "" };
@@ -168,7 +168,7 @@ impl Attempts {
         let slot = self.crash_suspects.enter(&run.key);
         let candidate = canary.map(Canary::candidate);
         crash_point!("before-the-component");
-        let report = self.runtime.run_in(place, &run.component, job, config.as_deref(), candidate).await;
+        let report = self.steps.run_in(place, &run.component, job, config.as_deref(), candidate).await;
         crash_point!("after-the-effect");
         drop(slot);
         report

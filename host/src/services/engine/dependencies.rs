@@ -17,7 +17,7 @@ use super::per_owner::PerOwner;
 use super::recordings::Recordings;
 use super::workflows::Workflows;
 use crate::clock::Clock;
-use crate::runtime::Runtime;
+use crate::runtime::Steps;
 use crate::shutdown::Stop;
 use crate::store::{Group, Instances};
 use crate::tasks::Tasks;
@@ -30,8 +30,8 @@ pub struct Dependencies {
     pub store: Arc<dyn Instances>,
     /// The other processes that have the database.
     pub group: Arc<dyn Group>,
-    /// The sandbox.
-    pub runtime: Arc<Runtime>,
+    /// What runs components.
+    pub steps: Arc<dyn Steps>,
     /// The machines.
     pub workflows: Arc<Workflows>,
     /// Topics and handlers.

@@ -34,7 +34,7 @@ use super::waker::RunWaker;
 use super::withdrawal::Withdrawals;
 use super::workflows::{LookupError, Pinned, Workflows};
 use crate::clock::Clock;
-use crate::runtime::{Report, Runtime};
+use crate::runtime::{Report, Steps};
 use crate::shutdown::Stop;
 use crate::store::{Conflict, Group, Instances, Line, Resource, RunStatus, Settled, StepRun, StoreError, WaitingEvent};
 use crate::tasks::Tasks;
@@ -62,7 +62,7 @@ pub struct Pipeline {
 struct Inner {
     store: Arc<dyn Instances>,
     group: Arc<dyn Group>,
-    runtime: Arc<Runtime>,
+    steps: Arc<dyn Steps>,
     workflows: Arc<Workflows>,
     events: Arc<Events>,
     commits: Commits,
@@ -115,14 +115,14 @@ impl Pipeline {
     /// A pipeline that holds nothing yet.
     #[must_use]
     pub fn new(dependencies: &Dependencies) -> Self {
-        let Dependencies { store, group, runtime, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
+        let Dependencies { store, group, steps, workflows, events, clock, tasks, stop, metrics, .. } = dependencies.clone();
         let Dependencies { breakers, dead_ends, canaries, recordings, credentials, crash_suspects, .. } = dependencies.clone();
         let (waker, outbox_grew) = (RunWaker::new(Arc::clone(&store), tasks.clone()), Arc::<Notify>::default());
-        let hand = InHand::new(runtime.most_again(), waker.schedule_changed());
+        let hand = InHand::new(steps.most_again(), waker.schedule_changed());
         let jobs = Jobs { workflows: Arc::clone(&workflows) };
         let undo = Arc::new(Undo {
             store: Arc::clone(&store),
-            runtime: Arc::clone(&runtime),
+            steps: Arc::clone(&steps),
             workflows: Arc::clone(&workflows),
             events: Arc::clone(&events),
             jobs: jobs.clone(),
@@ -133,7 +133,7 @@ impl Pipeline {
         let inner = Inner {
             commits: Commits::new(dependencies, hand.clone(), waker.clone(), Arc::clone(&outbox_grew)),
             attempts: Attempts {
-                runtime: Arc::clone(&runtime),
+                steps: Arc::clone(&steps),
                 workflows: Arc::clone(&workflows),
                 jobs,
                 breakers: Arc::clone(&breakers),
@@ -166,7 +166,7 @@ impl Pipeline {
             },
             store,
             group,
-            runtime,
+            steps,
             workflows,
             events,
             undo,
@@ -619,7 +619,7 @@ impl Pipeline {
 
     /// What a run needs and the config does not name.
     fn lack_of(&self, run: &StepRun) -> Option<String> {
-        if !self.inner.runtime.has(&run.component) {
+        if !self.inner.steps.has(&run.component) {
             return Some(format!("component '{}'", run.component));
         }
         let of_step = matches!(run.kind, RunKind::Step | RunKind::Undo);

@@ -19,7 +19,7 @@ use super::jobs::{Jobs, UNDO_SUFFIX, key_of};
 use super::workflows::{LookupError, Pinned, Workflows};
 use crate::clock::Clock;
 use crate::faults::planted;
-use crate::runtime::{Published, Report, Runtime, Status, Verdict};
+use crate::runtime::{Published, Report, Status, Steps, Verdict};
 use crate::store::{Commit, Guard, Instances, KvRow, Object, Resource, RunStatus, Settled, StepRun, StoreError};
 use crate::telemetry::Metrics;
 use crate::telemetry::traces;
@@ -90,7 +90,7 @@ fn is_unsure(run: &StepRun, verdict: &Verdict) -> bool {
 /// Asks components what became of their work, and has it undone.
 pub(super) struct Undo {
     pub(super) store: Arc<dyn Instances>,
-    pub(super) runtime: Arc<Runtime>,
+    pub(super) steps: Arc<dyn Steps>,
     pub(super) workflows: Arc<Workflows>,
     pub(super) events: Arc<Events>,
     pub(super) jobs: Jobs,
@@ -102,7 +102,7 @@ pub(super) struct Undo {
 impl Undo {
     /// Instead of what would follow from the last answer of a step: that its component is asked first, if it can be and there is a doubt.
     pub(super) fn ask_first(&self, run: &StepRun, resource: &Arc<Resource>, report: &Report) -> Option<CommitPlan> {
-        if planted("new-key-after-silence") || !is_unsure(run, &report.verdict) || !self.runtime.is_reversible(&run.component) {
+        if planted("new-key-after-silence") || !is_unsure(run, &report.verdict) || !self.steps.is_reversible(&run.component) {
             return None;
         }
         let last = LastAnswer {
@@ -126,12 +126,12 @@ impl Undo {
 
     /// Whether the component of a run can be asked now.
     pub(super) fn can_ask(&self, run: &StepRun) -> bool {
-        self.runtime.is_reversible(&run.component)
+        self.steps.is_reversible(&run.component)
     }
 
     /// Whether nobody can ever ask the component of a run: a version of it serves, and has no words for that.
     pub(super) fn has_nobody_to_ask(&self, run: &StepRun) -> bool {
-        self.runtime.digest(&run.component).is_some() && !self.can_ask(run)
+        self.steps.digest(&run.component).is_some() && !self.can_ask(run)
     }
 
     /// Instead of a further attempt at a run whose time is up: its component is asked what those before have done.
@@ -159,7 +159,7 @@ impl Undo {
         (may_be_done, why): (bool, String),
     ) -> Result<CommitPlan, StoreError> {
         tracing::info!(run = run.key, instance = run.resource_id, why, "an answer no longer fits its instance");
-        let asks = may_be_done && self.runtime.is_reversible(&run.component) && !self.is_taken(run, pinned).await?;
+        let asks = may_be_done && self.steps.is_reversible(&run.component) && !self.is_taken(run, pinned).await?;
         if !asks {
             return Ok(end(run, resource, RunStatus::Done, Some(why)));
         }
@@ -234,12 +234,12 @@ impl Undo {
     /// Asks the component. A component that cannot tell is asked to undo it all the same: that needs no knowledge.
     async fn ask(&self, run: &StepRun, resource: &Resource, awaited: Option<Arc<Pinned>>) -> Found {
         let job = self.jobs.job(run, resource).await;
-        let place = self.runtime.place(&run.component, true).await;
+        let place = self.steps.place(&run.component, true).await;
         // With the place: both are of before an exchange, or of after it.
         let config = self.workflows.step_config(&run.workflow, &run.name);
         let _slot = self.crash_suspects.enter(&run.key);
         if awaited.is_some() {
-            let report = self.runtime.status_of(&place, &run.component, job.clone(), config.as_deref()).await;
+            let report = self.steps.status_of(&place, &run.component, job.clone(), config.as_deref()).await;
             let said = match &report.verdict {
                 Status::Done(_) => "done",
                 Status::NotDone => "not_done",
@@ -254,7 +254,7 @@ impl Undo {
                 }
             }
         }
-        let report = self.runtime.undo(&place, &run.component, job, config.as_deref()).await;
+        let report = self.steps.undo(&place, &run.component, job, config.as_deref()).await;
         self.metrics.module_operation(&run.name, "undo", if report.verdict.is_ok() { "undone" } else { "failed" }, report.wall);
         report.verdict.map_or_else(Found::Unknown, |()| Found::Undone)
     }

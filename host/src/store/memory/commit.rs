@@ -8,6 +8,7 @@ use super::super::{
     Commit, Committed, Conflict, Guard, OutboxRow, Resource, RunStatus, Settled, StepRun, Stocking, StoreError, Timer, Touched,
 };
 use super::state::{Aged, Name, State, to_micros};
+use crate::faults::planted;
 
 impl State {
     pub(super) fn commit(&mut self, commit: Commit, epoch: u64) -> Result<Committed, StoreError> {
@@ -88,18 +89,19 @@ impl State {
     }
 
     fn check(&self, commit: &Commit, epoch: u64) -> Result<(), Conflict> {
-        if let Some(row) = commit.inbox.as_ref().filter(|row| self.inbox.contains_key(row)) {
+        if let Some(row) = commit.inbox.as_ref().filter(|row| self.inbox.contains_key(row) && !planted("no-inbox")) {
             return Err(Conflict::Duplicate { consumer: row.consumer.clone(), event_id: row.event_id.clone() });
         }
         if let Some(event) = commit.waited.as_ref().filter(|event| !self.waiting.contains_key(&event.number)) {
             return Err(Conflict::Duplicate { consumer: event.consumer.clone(), event_id: event.event_id.clone() });
         }
         let asked = commit.idempotency.as_ref().map(|row| (row.user.clone(), row.key.clone()));
-        if let Some(existing) = asked.and_then(|key| self.idempotency.get(&key)) {
+        if let Some(existing) = asked.and_then(|key| self.idempotency.get(&key)).filter(|_| !planted("no-idempotency")) {
             return Err(Conflict::Idempotency(existing.row.clone()));
         }
         if let Some(settled) = &commit.settled
             && !self.is_held(settled, epoch)
+            && !planted("no-fence")
         {
             return Err(Conflict::Fence { key: settled.key.clone(), fence: settled.fence });
         }
@@ -132,7 +134,7 @@ impl State {
         let version = self.resources.get(&(kind.clone(), id.clone())).map(|placed| placed.resource.version);
         match guard {
             Guard::Absent if version.is_some() => Err(Conflict::Exists { kind, id }),
-            Guard::Version(wanted) if version != Some(wanted) => Err(Conflict::Version { kind, id }),
+            Guard::Version(wanted) if version != Some(wanted) && !planted("no-compare-and-set") => Err(Conflict::Version { kind, id }),
             Guard::Absent | Guard::Version(_) => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::plan::Plan;
-use crate::runtime::{GivenKv, Settings};
+use crate::runtime::{GivenKv, Runtime, Settings};
 use crate::services::engine::{Active, Backpressure, Breakers, Canaries, ChangeNotifier, CrashSuspects, Draws, Indexed, PerOwner};
 use crate::store::memory::Memory;
 use crate::store::{Commit, StartedBy, StoreError};
@@ -29,7 +29,7 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let dependencies = Dependencies {
         group: store.clone(),
         store,
-        runtime,
+        steps: runtime,
         workflows,
         events,
         draws: Arc::new(draws),
