@@ -9,7 +9,7 @@
 //!
 //! What is mapped into memory, which of SQLite's files the `-shm` is, has nothing that has to last: it is gone. Folders are there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
@@ -124,7 +124,7 @@ impl Naming {
 /// All notes since the last cut; each change with its place among them.
 #[derive(Debug, Default)]
 struct Notes {
-    changes: BTreeMap<u64, Vec<(u64, Change)>>,
+    changes: HashMap<u64, Vec<(u64, Change)>>,
     names: Vec<(u64, Naming)>,
     /// By inode: what comes before this place is on the disk.
     synced: HashMap<u64, u64>,
@@ -176,6 +176,13 @@ impl Notes {
         Ok(())
     }
 
+    /// The files that were changed, by their first change: which inode the system gives to which of them is not the same in the next run.
+    fn in_sequence(&self) -> Vec<u64> {
+        let mut first: Vec<(u64, u64)> = self.changes.iter().filter_map(|(inode, changes)| Some((changes.first()?.0, *inode))).collect();
+        first.sort_unstable();
+        first.into_iter().map(|(_, inode)| inode).collect()
+    }
+
     /// Changes of a file that are not on the disk for sure.
     fn unsynced(&self, inode: u64) -> Vec<&Change> {
         let until = self.synced.get(&inode).copied().unwrap_or(0);
@@ -214,8 +221,8 @@ impl Power {
         for folder in [&self.root, &self.kept()] {
             find(folder, &mut files)?;
         }
-        for inode in notes.changes.keys() {
-            let (changes, Some(path)) = (notes.unsynced(*inode), files.get(inode)) else { continue };
+        for inode in notes.in_sequence() {
+            let (changes, Some(path)) = (notes.unsynced(inode), files.get(&inode)) else { continue };
             if !changes.is_empty() {
                 let is = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
                 let left = after_cut(is, &changes, fate, random, &mut lost);

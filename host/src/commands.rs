@@ -145,7 +145,7 @@ fn read_seeds(checked: &mut Checked) {
 fn load_components(checked: &mut Checked) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let components = checked.components.clone();
-    for rejected in runtime.block_on(crate::runtime::check(this_program()?, components, Clock::system()))? {
+    for rejected in runtime.block_on(crate::runtime::check(this_program()?, components, Clock::system(), false))? {
         checked.reject_component(&rejected.module, &rejected.reason);
     }
     Ok(())

@@ -69,7 +69,7 @@ impl Customer {
         let now = Duration::from_nanos(machine::passed().unsigned_abs());
         tokio::time::sleep(at.saturating_sub(now)).await;
         let id = self.book(world, process, life).await;
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             // Some cancel at once, others while their payment is made.
             tokio::time::sleep(Duration::from_millis(500 + 137 * u64::from(number % 30))).await;
             self.cancel(world, process, life, &id).await;
@@ -85,18 +85,19 @@ impl Customer {
                 return id;
             }
             life.is_lived().await;
-            let answers = if number % 4 == 0 {
+            let answers = if number.is_multiple_of(4) {
                 let (one, other) = futures::future::join(self.ask(world, process, false), self.ask(world, process, false)).await;
                 vec![one, other]
-            } else if number % 5 == 0 {
-                // Another body under the same key, after the first was taken.
-                vec![self.ask(world, process, false).await, self.ask(world, process, true).await]
+            } else if number.is_multiple_of(5) {
+                // Another body under the same key, which is another one only if the first was taken.
+                let first = self.ask(world, process, false).await;
+                if first.is_ok() { vec![first, self.ask(world, process, true).await] } else { vec![first] }
             } else {
                 vec![self.ask(world, process, false).await]
             };
             life.is_lived().await;
             for (at, answer) in answers.into_iter().enumerate() {
-                self.told(world, answer, number % 4 != 0 && number % 5 == 0 && at == 1);
+                self.told(world, answer, !number.is_multiple_of(4) && number.is_multiple_of(5) && at == 1);
             }
             tokio::time::sleep(AGAIN).await;
         }

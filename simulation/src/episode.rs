@@ -56,12 +56,13 @@ enum End {
     Rested(Vec<Broken>),
 }
 
-/// Performs it, in this process, whose machine is simulated.
+/// Performs it, in this process, whose machine is simulated. The verdict has all that happened if it `shows_all`.
 ///
 /// # Errors
 /// It could not be performed, which says nothing of the program.
-pub fn perform(schedule: &Schedule) -> anyhow::Result<Verdict> {
-    let folder = tempfile::tempdir()?;
+pub fn perform(schedule: &Schedule, shows_all: bool) -> anyhow::Result<Verdict> {
+    // Named by what the system says, too: a name that is taken would cost one more random number.
+    let folder = tempfile::Builder::new().prefix(&format!("simulation-{}-", std::process::id())).tempdir()?;
     let world = Arc::new(World::new(schedule, plan(folder.path())?, folder.path().to_owned()));
     let (mut lives, mut broken) = (0, Vec::new());
     while broken.is_empty() && lives < MOST_LIVES {
@@ -81,7 +82,11 @@ pub fn perform(schedule: &Schedule) -> anyhow::Result<Verdict> {
         broken.push(Broken::new("I9", "", format!("{MOST_LIVES} processes have died, and there is no end to it")));
     }
     let (events, faults, trace) = world.figures();
-    let history = broken.first().map(|first| world.about(&first.about)).unwrap_or_default();
+    let history = match broken.first() {
+        _ if shows_all => world.lines(),
+        Some(first) => world.about(&first.about),
+        None => Vec::new(),
+    };
     Ok(Verdict { seed: schedule.seed, events, faults, lives, trace: format!("{trace:016x}"), broken, history })
 }
 
@@ -114,7 +119,11 @@ fn live(world: &Arc<World>) -> anyhow::Result<End> {
 }
 
 async fn until_rest(world: &Arc<World>, life: &Life) -> anyhow::Result<End> {
-    let process = match Process::start(world, life).await {
+    let process = match tokio::time::timeout(REST, Process::start(world, life)).await {
+        Err(_) => return Ok(End::Rested(vec![Broken::new("I9", "", "a process does not start within an hour".into())])),
+        Ok(started) => started,
+    };
+    let process = match process {
         Ok(process) => process,
         Err(error) => {
             world.note("process", format_args!("does not start: {error:#}"));
@@ -124,17 +133,17 @@ async fn until_rest(world: &Arc<World>, life: &Life) -> anyhow::Result<End> {
         }
     };
     let customers: Vec<Customer> = (0..CUSTOMERS).map(Customer::new).collect();
-    let all = async {
-        tokio::select! {
-            biased;
-            () = process.tasks.failed() => false,
-            _ = join_all(customers.iter().map(|customer| customer.live(world, &process, life))) => true,
+    tokio::select! {
+        biased;
+        () = process.tasks.failed() => {
+            world.note("process", format_args!("ends: a task has failed"));
+            life.end();
+            return Ok(End::Died);
         }
-    };
-    if !all.await {
-        world.note("process", format_args!("ends: a task has failed"));
-        life.end();
-        return Ok(End::Died);
+        _ = join_all(customers.iter().map(|customer| customer.live(world, &process, life))) => {}
+        () = tokio::time::sleep(REST) => {
+            return Ok(End::Rested(vec![Broken::new("I9", "", "customers wait for an answer for an hour".into())]));
+        }
     }
     world.calm();
     let began = tokio::time::Instant::now();

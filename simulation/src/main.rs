@@ -43,7 +43,11 @@ struct Arguments {
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     // Before anything else is done, which may ask the machine.
-    let done = if words.next().as_deref() == Some(runs::EPISODE) { one(words) } else { many(&Arguments::parse()) };
+    let done = match words.next().as_deref() {
+        Some(runs::EPISODE) => one(words, false),
+        Some(runs::WHOLE_EPISODE) => one(words, true),
+        _ => many(&Arguments::parse()),
+    };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -54,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
+fn one(mut words: impl Iterator<Item = String>, shows_all: bool) -> anyhow::Result<bool> {
     let seed = words.next().unwrap_or_default().parse()?;
     machine::begin(seed);
     let mut schedule = Schedule::of(seed);
@@ -62,7 +66,7 @@ fn one(mut words: impl Iterator<Item = String>) -> anyhow::Result<bool> {
         let kept: Vec<usize> = kept.split(',').filter(|number| !number.is_empty()).map(str::parse).collect::<Result<_, _>>()?;
         schedule = schedule.only(&kept);
     }
-    println!("{}", serde_json::to_string(&episode::perform(&schedule)?)?);
+    println!("{}", serde_json::to_string(&episode::perform(&schedule, shows_all)?)?);
     Ok(true)
 }
 
@@ -77,7 +81,7 @@ fn many(arguments: &Arguments) -> anyhow::Result<bool> {
         planted: arguments.planted.clone(),
     };
     if let Some(seed) = arguments.replay {
-        let verdict = runs.episode(seed, arguments.faults.as_deref())?;
+        let verdict = runs.whole_episode(seed, arguments.faults.as_deref())?;
         return report(&runs, &verdict, 0).map(|()| verdict.broken.is_empty());
     }
     let Outcome { figures, took, broken } = runs.perform()?;

@@ -15,6 +15,8 @@ use crate::schedule::{Due, Schedule};
 
 /// The word by which this program is asked for one episode, see `main.rs`.
 pub const EPISODE: &str = "episode";
+/// The same for one with all that happened in it.
+pub const WHOLE_EPISODE: &str = "whole-episode";
 /// Of so many episodes one is performed twice: it has to be the same.
 const TWICE: u64 = 16;
 /// Between two lines of a long run.
@@ -123,6 +125,14 @@ impl Runs {
         perform(&self.program, (seed, kept), self.planted.as_deref())
     }
 
+    /// The same, and the verdict has all that happened.
+    ///
+    /// # Errors
+    /// It could not be performed, or has no end.
+    pub fn whole_episode(&self, seed: u64, kept: Option<&[usize]>) -> anyhow::Result<Verdict> {
+        perform_as(WHOLE_EPISODE, &self.program, (seed, kept), self.planted.as_deref())
+    }
+
     /// The fewest faults of an episode with which the same invariant does not hold, as far as so many further episodes tell.
     ///
     /// # Errors
@@ -151,9 +161,13 @@ fn tell(figures: &Figures, took: Duration) {
 ///
 /// # Errors
 /// It could not be performed, or has no end.
-pub fn perform(program: &Path, (seed, kept): (u64, Option<&[usize]>), planted: Option<&str>) -> anyhow::Result<Verdict> {
+pub fn perform(program: &Path, episode: (u64, Option<&[usize]>), planted: Option<&str>) -> anyhow::Result<Verdict> {
+    perform_as(EPISODE, program, episode, planted)
+}
+
+fn perform_as(word: &str, program: &Path, (seed, kept): (u64, Option<&[usize]>), planted: Option<&str>) -> anyhow::Result<Verdict> {
     let mut command = Command::new(program);
-    command.arg(EPISODE).arg(seed.to_string());
+    command.arg(word).arg(seed.to_string());
     if let Some(kept) = kept {
         command.arg(kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     }

@@ -66,7 +66,8 @@ pub fn simulate(options: &Options) -> anyhow::Result<()> {
 /// The episodes of CI.
 pub fn quick() -> anyhow::Result<()> {
     build(&[])?;
-    run(Command::new(workspace::target().join("debug/simulation")).args(["--events", &QUICK.to_string()]))
+    // One at a time: other tests wait for answers meanwhile.
+    run(Command::new(workspace::target().join("debug/simulation")).args(["--events", &QUICK.to_string(), "--at-once", "1"]))
 }
 
 /// With bugs in it, which is kept apart.

@@ -146,6 +146,12 @@ fn suspects(database: &plan::Database) -> anyhow::Result<(CrashSuspects, Vec<Str
     Ok((crash_suspects, suspects))
 }
 
+/// That of the plan, as the process takes part in it that this one is among those who share the database.
+fn bus(plan: &Plan, store: &Store) -> anyhow::Result<Option<Arc<dyn Bus>>> {
+    let member = Member { seat: store.group.seat(), sure: store.group.heard_of() };
+    plan.bus.as_ref().map(|settings| settings.build(member)).transpose()
+}
+
 /// Database, components, pipeline and bus.
 pub(super) async fn core(
     plan: &Arc<Plan>,
@@ -206,9 +212,8 @@ pub(super) async fn core(
     let archive = archive(plan, &store, &engine, &keying);
     let resources = resources_of(plan, &store, &engine, &pipeline, generation.clone())?;
     resources.seed().await?;
-    let member = Member { seat: store.group.seat(), sure: store.group.lease() };
-    let bus = plan.bus.as_ref().map(|settings| settings.build(member)).transpose()?;
     Ok(Core {
+        bus: bus(plan, &store)?,
         writer: Some(asks_writer(&store)),
         store,
         store_failed,
@@ -216,7 +221,6 @@ pub(super) async fn core(
         runtime,
         pipeline,
         resources,
-        bus,
         refusals: Arc::default(),
         strangers: Arc::default(),
         internal,

@@ -25,17 +25,23 @@ pub struct Rejected {
 }
 
 /// Reads, compiles, links and asks each component what it is; `compiler` is the program whose hidden command `compiler` compiles. Nothing is
-/// kept, so all are compiled.
+/// kept, so all are compiled, and leave the processors to runs that are served `beside_runs`.
 ///
 /// # Errors
 /// The engine does not start, or a component's grants cannot be linked.
-pub async fn check(compiler: PathBuf, components: Vec<ComponentSettings>, clock: Clock) -> anyhow::Result<Vec<Rejected>> {
+pub async fn check(
+    compiler: PathBuf,
+    components: Vec<ComponentSettings>,
+    clock: Clock,
+    beside_runs: bool,
+) -> anyhow::Result<Vec<Rejected>> {
     let engine = engine::serving(1)?;
     let _ticker = Ticker::start(&engine)?;
     let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone()));
     let loader = Loader::new(compiler, engine.clone(), None, sandbox, clock);
-    // A process that serves asks this too, before it takes a config.
-    loader.stand_back();
+    if beside_runs {
+        loader.stand_back();
+    }
     let (mut rejected, mut taken) = (Vec::new(), BTreeMap::new());
     for settings in components {
         let linker = linker(&engine, &settings.capabilities)

@@ -58,7 +58,8 @@ pub trait Group: Send + Sync + 'static {
     }
 
     /// The number of this process among those that have the database on its machine, from 1: the least that no other one had when it came. So a
-    /// process that is started again in the place of another one has the number of that one.
+    /// process that is started again in the place of another one has the number of that one. Of a container that has crashed it is only known
+    /// after 5 to 10 s that it did: one that is there sooner has another number.
     fn seat(&self) -> u32 {
         1
     }
@@ -71,6 +72,12 @@ pub trait Group: Send + Sync + 'static {
     /// Whether this process is sure that no other one takes it for dead: it is not while others have the database and it could give no sign of
     /// life for some seconds. `None` where that cannot happen.
     fn lease(&self) -> Option<watch::Receiver<bool>> {
+        None
+    }
+
+    /// Whether the database has heard of this process of late. Unlike [`lease`](Self::lease) it says so also where no other process was there when
+    /// it was last heard of. `None` where that cannot happen.
+    fn heard_of(&self) -> Option<watch::Receiver<bool>> {
         None
     }
 

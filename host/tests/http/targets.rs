@@ -10,9 +10,10 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::any;
 use http_body_util::BodyExt;
-use millrace::http::Backends;
+use millrace::http::{Backends, Probe};
 use millrace::shutdown::Stop;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
@@ -96,8 +97,12 @@ impl Spread {
     }
 }
 
-async fn nobody() -> String {
-    format!("http://{}", TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap())
+/// A URL at which nobody listens. While the socket is kept nobody else gets its port, and connections to it are refused.
+fn nobody() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    (socket, url)
 }
 
 #[tokio::test]
@@ -135,7 +140,7 @@ async fn whoever_listens_to_a_stream_is_something_to_do() {
 #[tokio::test]
 async fn what_finds_no_connection_goes_whole_to_another_target_whatever_it_is() {
     let there = Named::start("there").await;
-    let gone = nobody().await;
+    let (_socket, gone) = nobody();
     let spread = Spread::over(&[&gone, &there.backend.url()]);
     for _ in 0..4 {
         assert_eq!(spread.post("the body", None).await, (200, "there the body".into()));
@@ -149,7 +154,8 @@ async fn what_finds_no_connection_goes_whole_to_another_target_whatever_it_is() 
 
 #[tokio::test]
 async fn where_nobody_can_be_reached_the_client_is_told_so() {
-    let spread = Spread::over(&[&nobody().await, &nobody().await]);
+    let [(_first, one), (_second, other)] = [nobody(), nobody()];
+    let spread = Spread::over(&[&one, &other]);
     for _ in 0..2 {
         let (status, text) = spread.post("", Some("key")).await;
         assert_eq!((status, text.as_str()), (502, r#"{"error":"backend unavailable","backend":"api","path":"/api/things"}"#));
@@ -173,6 +179,38 @@ async fn what_a_target_may_have_acted_on_goes_to_another_one_only_with_a_key_or_
             assert_eq!(answer.text, format!("other {body}"));
         }
         assert_eq!((heads.load(Ordering::SeqCst), other.asked()), (1, usize::from(status == 200)), "{method} {key:?}");
+    }
+}
+
+/// Says which database it keeps to who asks whether it lives, and hangs up on what else it is asked.
+async fn keeps_one_and_hangs_up(listener: TcpListener, requests: Arc<AtomicUsize>) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        if head.starts_with(b"GET /livez") {
+            let answer = "HTTP/1.1 200 OK\r\nx-millrace-database: one\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        } else {
+            requests.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_of_no_use_at_a_target_that_keeps_another_database() {
+    for (database, status) in [("one", 200), ("another", 502)] {
+        let (hanging, heads, _serving) = raw_backend(keeps_one_and_hangs_up).await;
+        let tell = move || async move { ([("x-millrace-database", database)], "taken") };
+        let other = Backend::start(Router::new().fallback(any(tell))).await;
+        let urls = [hanging, other.url()].join(",");
+        let settings = proxy(&[("/api", &urls)]);
+        let spread = Spread::over(&urls.split(',').collect::<Vec<_>>());
+        Probe::new(&settings, &spread.backends, PATIENCE).ask().await;
+        assert_eq!(spread.post("the body", Some("key")).await.0, status, "{database}");
+        assert_eq!(heads.load(Ordering::SeqCst), 1, "the first one was asked");
     }
 }
 
@@ -201,12 +239,10 @@ async fn a_target_that_is_not_ready_gets_nothing_until_it_is() {
 #[tokio::test]
 async fn a_target_that_comes_back_at_its_address_gets_requests_again() {
     let there = Named::start("there").await;
-    let late = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = late.local_addr().unwrap();
-    drop(late);
-    let spread = Spread::watched(&[&format!("http://{address}"), &there.backend.url()]);
+    let (socket, late) = nobody();
+    let spread = Spread::watched(&[&late, &there.backend.url()]);
     spread.until_up(1).await;
-    let listener = TcpListener::bind(address).await.unwrap();
+    let listener = socket.listen(16).unwrap();
     let mut serving = JoinSet::new();
     serving.spawn(async move { axum::serve(listener, Router::new().fallback(any(|| async { "back" }))).await.unwrap() });
     spread.until_up(2).await;

@@ -167,3 +167,9 @@ it('reads the lines of one module where that is all that has changed', () => {
   expect(after?.workflows).toBe(before?.workflows)
   expect(after?.modules[250]).not.toBe(before?.modules[250])
 })
+
+it('reads all of a text whose first level has an empty key, which values call otherwise', () => {
+  const source = new Source('~:\n  - a\nx: 1\n')
+  compare(source, [{ from: 12, to: 13, insert: '2' }])
+  expect(partly(source, [{ from: 12, to: 13, insert: '2' }])).toBeNull()
+})

@@ -36,6 +36,8 @@ export function partly(source: Source, edits: readonly Edit[]): Reading | null {
   if (!source.isSimple || !isMap(root) || isFlow(root)) return null
   const top = source.entries(root)
   if (!HEAD.test(text.slice(0, top[0]?.from ?? 0)) || top.some(({ from }) => source.column(from) > 0)) return null
+  // The library has an empty name for it in values.
+  if (top.some(({ key }) => isScalar(key) && key.value === null)) return null
   const changed = new Map<Entry, PartReading>()
   const parts = partsOf(source, top)
   for (const [part, own] of byPart(parts, ordered(edits, text.length)) ?? [[null, []] as const]) {

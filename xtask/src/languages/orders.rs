@@ -84,15 +84,17 @@ async fn swaps(folder: &Path, address: SocketAddr, rate: u32) -> anyhow::Result<
     }
     let (is_open, begun, pace) = (Cell::new(true), Instant::now(), Duration::from_secs(1) * CUSTOMERS / rate);
     let swapping = async {
+        let mut versions = BTreeSet::new();
         for language in LANGUAGES {
-            swap_there_and_back(&file(folder, language), language, address, &customers[0]).await?;
+            versions.extend(swap_there_and_back(&file(folder, language), language, address, &customers[0]).await?);
         }
         is_open.set(false);
-        anyhow::Ok(begun.elapsed())
+        anyhow::Ok((begun.elapsed(), versions))
     };
-    let (took, passed) = tokio::try_join!(swapping, try_join_all(customers.iter().map(|customer| orders_of(customer, &is_open, pace))))?;
+    let ((took, mut versions), passed) =
+        tokio::try_join!(swapping, try_join_all(customers.iter().map(|customer| orders_of(customer, &is_open, pace))))?;
     let orders: u32 = passed.iter().map(|(orders, _)| orders).sum();
-    let versions: BTreeSet<_> = passed.into_iter().flat_map(|(_, versions)| versions).collect();
+    versions.extend(passed.into_iter().flat_map(|(_, versions)| versions));
     for language in LANGUAGES {
         let of_it = versions.iter().filter(|(component, _)| *component == name(language)).count();
         ensure!(of_it == 2, "orders were looked at by {of_it} versions of {}, and not by 2", name(language));
@@ -124,18 +126,23 @@ async fn orders_of(customer: &Customer, is_open: &Cell<bool>, pace: Duration) ->
     tokio::try_join!(place, arrive).map(|((), passed)| passed)
 }
 
-/// Puts the same component in its place with a section more, and then as it was, once an order has passed the other version.
-async fn swap_there_and_back(file: &Path, language: &str, address: SocketAddr, customer: &Customer) -> anyhow::Result<()> {
+/// Puts the same component in its place with a section more, and then as it was, once an order has passed the other version; what that order has passed.
+async fn swap_there_and_back(
+    file: &Path,
+    language: &str,
+    address: SocketAddr,
+    customer: &Customer,
+) -> anyhow::Result<Vec<(String, String)>> {
     let known = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let there = swap(file, &[known.as_slice(), SECTION].concat(), &name(language), address).await?;
-    arrived(customer, &customer.place(Wanted::default()).await?).await?;
+    let passed = arrived(customer, &customer.place(Wanted::default()).await?).await?;
     let back = swap(file, &known, &name(language), address).await?;
     println!(
         "{language}: another version serves after {:.1} s, the one before again after {:.1} s",
         there.as_secs_f64(),
         back.as_secs_f64()
     );
-    Ok(())
+    Ok(passed)
 }
 
 /// Puts this in the place of a component, and waits until it serves. How long that took.

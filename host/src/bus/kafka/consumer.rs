@@ -44,6 +44,8 @@ const OFFSETS_LIMIT: Duration = Duration::from_secs(5);
 const AFTERMATH: Duration = Duration::from_secs(60);
 /// How long the next consumer waits for the one before to be closed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+/// How long events that are under way are waited for when this process leaves the group.
+const WORKER_LIMIT: Duration = Duration::from_secs(5);
 
 type Client = StreamConsumer<Membership>;
 type Queue = StreamPartitionQueue<Membership>;
@@ -228,8 +230,9 @@ fn explained(error: anyhow::Error, settings: &Settings, has_lost_answers: bool) 
         return Ended::Outrun(error);
     }
     Ended::Failed(error.context(format!(
-        "another process takes part as '{}' in the group '{}' of this Kafka: of one shop only one may run; two shops need a `topicPrefix` and a \
-         `groupId` each, and two members of one group on one machine an `instanceId` each",
+        "another process takes part as '{}' in the group '{}' of this Kafka: of one shop only one may run, unless they share a database of \
+         PostgreSQL and the config names no `instanceId`; two shops need a `topicPrefix` and a `groupId` each, and two members of one group on \
+         one machine an `instanceId` each",
         settings.member_name(),
         settings.group_id
     )))
@@ -256,7 +259,12 @@ async fn drive(
         }
     };
     client.context().revoke_all();
-    while workers.next().await.is_some() {}
+    // An event whose database is away is under way for as long as that takes, and the place in the group must not be kept meanwhile. What is
+    // dropped here is delivered again, and recognised.
+    let ended = async { while workers.next().await.is_some() {} };
+    if tokio::time::timeout(WORKER_LIMIT, ended).await.is_err() {
+        tracing::warn!(seconds = WORKER_LIMIT.as_secs(), "events that are under way do not end: their partitions are given away");
+    }
     result
 }
 

@@ -66,6 +66,8 @@ pub(super) struct Backend {
     left_out: Mutex<Option<Arc<str>>>,
     /// Told when a request has found that it takes none.
     doubted: Notify,
+    /// Which database it keeps, as it has said last.
+    database: Mutex<Option<String>>,
 }
 
 impl Backends {
@@ -168,6 +170,7 @@ impl Backend {
             outcomes: std::array::from_fn(|_| AtomicU64::new(0)),
             left_out: Mutex::default(),
             doubted: Notify::new(),
+            database: Mutex::default(),
         }
     }
 
@@ -179,6 +182,19 @@ impl Backend {
     /// Why it gets no requests while others do, in words that go on after its name.
     pub(super) fn left_out(&self) -> Option<Arc<str>> {
         self.left_out.lock().clone()
+    }
+
+    /// It has said which database it keeps.
+    pub(super) fn keeps(&self, database: &str) {
+        *self.database.lock() = Some(database.to_owned());
+    }
+
+    /// Whether the other one knows what this one does, as far as both have said.
+    pub(super) fn shares(&self, other: &Self) -> bool {
+        // One after the other: both may be the same.
+        let one = self.database.lock().clone();
+        let another = other.database.lock().clone();
+        one.is_none() || another.is_none() || one == another
     }
 
     pub(super) fn count(&self, outcome: Outcome) {
@@ -230,7 +246,7 @@ impl Drop for UnderWay {
 
 impl UnderWay {
     /// The same answer, with whose end the request ends: an event stream is something to do for as long as somebody listens.
-    pub(super) fn to_the_end_of(self, response: Response) -> Response {
+    pub(super) fn until_the_end_of(self, response: Response) -> Response {
         response.map(|body| if body.is_end_stream() { body } else { Body::new(Ending { body, _under_way: self }) })
     }
 }

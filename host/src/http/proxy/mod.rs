@@ -247,14 +247,16 @@ impl Target {
             if broken.is_some() {
                 response.extensions_mut().insert(AskedTwice);
             }
-            let Some(outcome) = lane.came_of(&response) else { return under_way.to_the_end_of(response) };
+            let Some(outcome) = lane.came_of(&response) else { return under_way.until_the_end_of(response) };
             last = response;
             let goes_on = if outcome == Outcome::Unsent {
                 self.backends.doubt(&lane.backend);
                 unreached.push(index);
                 true
             } else {
-                may_be_repeated && broken.replace(index).is_none()
+                // One with another database does not know the key.
+                let is_known_there = several.iter().all(|other| other.backend.shares(&lane.backend));
+                may_be_repeated && (between::is_harmless(&head.method) || is_known_there) && broken.replace(index).is_none()
             };
             if !goes_on || !body.is_whole() || course.cut().is_some() {
                 break;

@@ -192,7 +192,11 @@ impl Probe {
         if answer.status() >= StatusCode::INTERNAL_SERVER_ERROR {
             return away(format!("answers {} to {PATH}", answer.status().as_u16()));
         }
-        if let Some((one, other)) = serves::heard_database(answer.headers()).and_then(|database| backend.in_turns(database)) {
+        let database = serves::heard_database(answer.headers());
+        if let (Some(known), Some(database)) = (&backend.known, database) {
+            known.keeps(database);
+        }
+        if let Some((one, other)) = database.and_then(|database| backend.in_turns(database)) {
             return Some(Problem::Another(format!(
                 "{names} is two processes with a database each ({one} and {other}), which answer in turns at {}: what one of them keeps the \
                  other one does not know. Run it once",

@@ -159,7 +159,7 @@ impl ConfigDesk {
         let planned = self.plan_of(text).await?;
         let (take_over, names) = self.judged(text, &planned).await?;
         let (was, new) = (digest(before), digest(text));
-        // Judging takes its time: instances have begun meanwhile, and none may until the process runs the text.
+        // Judging takes its time: instances have begun meanwhile, and none may here until the text is in place, and runs if it takes no restart.
         let _still = self.last_look(&names).await?;
         if was != new {
             // Others write the file too.
@@ -218,7 +218,7 @@ impl ConfigDesk {
         let running = self.configs.running();
         let changed: Vec<_> = plan.components.iter().filter(|component| !running.components.contains(component)).cloned().collect();
         if !changed.is_empty() {
-            let judged = runtime::check(self.keeping.compiler.clone(), changed, self.keeping.clock.clone()).await;
+            let judged = runtime::check(self.keeping.compiler.clone(), changed, self.keeping.clock.clone(), true).await;
             let rejected = judged.map_err(|error| ServiceError::Conflict(format!("{error:#}")))?;
             let problems: Vec<Value> =
                 rejected.into_iter().map(|one| json!({"severity": "error", "module": one.module, "message": one.reason})).collect();

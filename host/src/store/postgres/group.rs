@@ -26,6 +26,10 @@ impl Group for Postgres {
         Some(self.membership.lease())
     }
 
+    fn heard_of(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.membership.heard())
+    }
+
     async fn bereaved(&self) {
         self.membership.bereaved.notified().await;
     }

@@ -21,6 +21,8 @@ pub(super) struct Membership {
     /// When a sign of life was last sent that has arrived.
     renewed: Mutex<Instant>,
     lease: watch::Sender<bool>,
+    /// Whether a sign of life has arrived of late, also where nobody else is known: whoever has come since, one that is cut off cannot know.
+    heard: watch::Sender<bool>,
     /// Told when somebody is gone from whom nobody has taken over.
     pub(super) bereaved: Notify,
     /// Told when it is no longer alone.
@@ -35,6 +37,7 @@ impl Membership {
             slots: AtomicU64::new(0),
             renewed: Mutex::new(Instant::now()),
             lease: watch::Sender::new(true),
+            heard: watch::Sender::new(true),
             bereaved: Notify::new(),
             joined: Notify::new(),
         }
@@ -82,7 +85,9 @@ impl Membership {
 
     /// Says whether this process is sure of what it has.
     pub(super) fn judge(&self) {
-        let is_sure = self.others() == 0 || self.renewed.lock().elapsed() < SURE_FOR;
+        let is_heard = self.renewed.lock().elapsed() < SURE_FOR;
+        self.heard.send_if_modified(|heard| std::mem::replace(heard, is_heard) != is_heard);
+        let is_sure = self.others() == 0 || is_heard;
         let changed = self.lease.send_if_modified(|sure| std::mem::replace(sure, is_sure) != is_sure);
         if changed && is_sure {
             tracing::info!("the database hears of this process again: its runs go on");
@@ -97,6 +102,11 @@ impl Membership {
     /// This process was ended by another one.
     pub(super) fn end(&self) {
         self.lease.send_replace(false);
+        self.heard.send_replace(false);
+    }
+
+    pub(super) fn heard(&self) -> watch::Receiver<bool> {
+        self.heard.subscribe()
     }
 
     pub(super) fn lease(&self) -> watch::Receiver<bool> {
