@@ -119,7 +119,7 @@ async fn a_registry_that_trickles_keeps_neither_the_start_nor_the_others_waiting
     let mut events = workshop.watch();
     let is_asked = async {
         while registry.requests() == asked {
-            tokio::task::yield_now().await
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(PATIENCE, is_asked).await.expect("its layer is asked for again");

@@ -16,6 +16,9 @@ use crate::test_env::{
     settling, timer, with_runs,
 };
 
+/// Between two looks at what is waited for: a test that asks without a pause takes the processors from those that are to answer.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// Two processes that know of each other and have shared what there is to be shared.
 struct Pair {
     env: TestEnv,
@@ -48,7 +51,7 @@ impl Pair {
         while !is_so() {
             let owners = self.env.store.group.owners().await;
             assert!(Instant::now() < deadline, "{what}: {owners:?}");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
@@ -87,7 +90,7 @@ impl Pair {
         let deadline = Instant::now() + PATIENCE;
         while self.other.group.others() > 0 || self.other.group.slots() < SLOTS {
             assert!(Instant::now() < deadline, "{} others, {} slots", self.other.group.others(), self.other.group.slots());
-            tokio::task::yield_now().await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }
@@ -234,7 +237,7 @@ async fn a_newcomer_ends_only_who_is_surely_dead() {
             break;
         }
         assert!(Instant::now() < deadline, "who gives no sign of life for long is dead: {owners:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -424,6 +427,7 @@ async fn a_process_hears_what_the_other_one_moves() {
         assert!(Instant::now() < deadline, "nothing is heard");
         resource = moved(&resource, "paying");
         pair.env.store.resources.commit(change(resource.clone())).await.unwrap();
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     hearing.await.unwrap();
 }

@@ -121,7 +121,7 @@ fn opened_again(database: &Database, clock: &Clock) -> Store {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match open(database, clock.clone()) {
-            Err(OpenError::InUse { .. }) if Instant::now() < deadline => std::thread::yield_now(),
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
             opened => return opened.unwrap(),
         }
     }

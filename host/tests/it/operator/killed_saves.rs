@@ -171,7 +171,7 @@ impl Files {
                 return;
             }
             assert!(Instant::now() < deadline, "a save has not come to '{moment:?}', nor to an answer, after {PATIENCE:?}");
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_micros(100));
         }
     }
 }
@@ -229,7 +229,7 @@ async fn place(process: &mut watch::Receiver<Option<Client>>, token: &str, key: 
                 return answer.body["id"].as_str().unwrap().to_owned();
             }
             // It was killed: the same order is asked for again. What listened there may still be known for a moment.
-            Err(_) => tokio::task::yield_now().await,
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     }
 }
