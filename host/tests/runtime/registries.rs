@@ -1,6 +1,7 @@
 //! Components that come from a registry: by their digest, kept, and never anything else.
 
 use std::process::Command;
+use std::time::Duration;
 
 use bytes::Bytes;
 use millrace::runtime::{Access, Artifact, Login, Push, SecretKey, Signatures, SwapEvent};
