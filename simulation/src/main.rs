@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "it talks to a person")]
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -96,8 +97,8 @@ fn many(arguments: &Arguments) -> anyhow::Result<bool> {
     );
     match (&arguments.planted, broken) {
         (Some(bug), Some(verdict)) => {
-            let invariants = verdict.broken.iter().map(|broken| broken.invariant.as_str()).next().unwrap_or_default();
-            println!("{bug} is found by the seed {}: {invariants}", verdict.seed);
+            let invariants: BTreeSet<&str> = verdict.broken.iter().map(|broken| broken.invariant.as_str()).collect();
+            println!("{bug} is found by the seed {}: {}", verdict.seed, invariants.into_iter().collect::<Vec<_>>().join(", "));
             Ok(true)
         }
         (Some(bug), None) => {

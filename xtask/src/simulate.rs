@@ -13,6 +13,20 @@ const QUICK: u64 = 100_000;
 /// What has to happen in a night.
 const LONG: u64 = 10_000_000;
 
+/// Bugs of `host/src/faults.rs` that the episodes of CI find, each within a few seconds.
+const BUGS: [&str; 8] = [
+    "claimed-and-dropped",
+    "mark-before-published",
+    "new-key-after-silence",
+    "new-key-per-retry",
+    "no-idempotency",
+    "no-requeue-at-boot",
+    "publish-out-of-sequence",
+    "waiting-counted-as-suspect",
+];
+/// Stands for all of them.
+const EACH: &str = "each";
+
 /// Which episodes.
 #[derive(Args)]
 pub struct Options {
@@ -36,8 +50,8 @@ pub struct Options {
     #[arg(long, value_name = "NUMBERS", requires = "replay")]
     faults: Option<String>,
 
-    /// Whether a bug that is planted is found.
-    #[arg(long, value_name = "BUG", conflicts_with = "replay")]
+    /// Whether a bug that is planted is found; without a name each of those that CI plants.
+    #[arg(long, value_name = "BUG", conflicts_with = "replay", num_args = 0..=1, default_missing_value = EACH)]
     planted: Option<String>,
 }
 
@@ -56,28 +70,31 @@ pub fn simulate(options: &Options) -> anyhow::Result<()> {
         arguments.extend(["--faults".to_owned(), faults.clone()]);
     }
     if let Some(bug) = &options.planted {
-        arguments.extend(["--planted".to_owned(), bug.clone()]);
-        return with_bugs(&arguments);
+        let bugs = if bug == EACH { BUGS.to_vec() } else { vec![bug.as_str()] };
+        return planted(&bugs, &arguments);
     }
     build(&[])?;
     run(Command::new(workspace::target().join("debug/simulation")).args(arguments))
 }
 
-/// The episodes of CI.
+/// The episodes of CI, and whether they find bugs that are planted.
 pub fn quick() -> anyhow::Result<()> {
     build(&[])?;
     // One at a time: other tests wait for answers meanwhile.
-    run(Command::new(workspace::target().join("debug/simulation")).args(["--events", &QUICK.to_string(), "--at-once", "1"]))
+    let one_at_a_time = ["--at-once".to_owned(), "1".to_owned()];
+    run(Command::new(workspace::target().join("debug/simulation")).args(["--events", &QUICK.to_string()]).args(&one_at_a_time))?;
+    // Each ends when it is found. A change of the program makes other episodes of the same seeds, so it may take more of them.
+    planted(&BUGS, &["--events".to_owned(), (5 * QUICK).to_string()].into_iter().chain(one_at_a_time).collect::<Vec<_>>())
 }
 
-/// With bugs in it, which is kept apart.
-fn with_bugs(arguments: &[String]) -> anyhow::Result<()> {
+/// Fails unless each of these bugs is found. The program with the bugs is kept apart.
+fn planted(bugs: &[&str], arguments: &[String]) -> anyhow::Result<()> {
     build(&["--features", "millrace-simulation/planted-bugs"])?;
     let folder = workspace::target().join("simulation");
     fs::create_dir_all(&folder)?;
     let program = folder.join("simulation-with-bugs");
     fs::rename(workspace::target().join("debug/simulation"), &program)?;
-    run(Command::new(program).args(arguments))
+    bugs.iter().try_for_each(|bug| run(Command::new(&program).args(arguments).args(["--planted", bug])))
 }
 
 fn build(features: &[&str]) -> anyhow::Result<()> {
