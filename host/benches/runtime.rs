@@ -50,8 +50,12 @@ fn say(line: std::fmt::Arguments<'_>) {
 
 async fn start(dir: &Path) -> anyhow::Result<Arc<Runtime>> {
     let component = |name: &str| ComponentSettings::unconfigured(name.into(), Source::File(dir.join(format!("{name}.wasm"))));
-    let settings =
-        Settings { cache_dir: dir.join("cache"), compiler: PathBuf::from(env!("CARGO_BIN_EXE_millrace")), max_concurrent_runs: 64 };
+    let settings = Settings {
+        cache_dir: dir.join("cache"),
+        authors_cache: None,
+        compiler: PathBuf::from(env!("CARGO_BIN_EXE_millrace")),
+        max_concurrent_runs: 64,
+    };
     let remember = Arc::new(|_| async { Ok(()) }.boxed());
     let kv = Arc::new(GivenKv::default());
     let components = vec![component("tiny"), component("hostile")];

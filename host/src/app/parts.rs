@@ -343,6 +343,7 @@ fn internal(plan: &Plan, store: &Store, generation: &Generation, clock: &Clock) 
 fn no_components(database: &plan::Database) -> crate::runtime::Settings {
     crate::runtime::Settings {
         cache_dir: database.path.with_file_name("components-cache"),
+        authors_cache: None,
         compiler: PathBuf::new(),
         max_concurrent_runs: 1,
     }

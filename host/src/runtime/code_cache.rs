@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Read as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -36,6 +37,8 @@ pub(super) const MAX_CODE_BYTES: u64 = 1 << 30;
 pub(super) const MAX_MANIFEST_BYTES: u64 = 64 << 10;
 /// File in the folder by which code is known as made by this program.
 pub const CACHE_KEY: &str = "compiled.key";
+/// Folder in the folder that has the compiled code.
+const COMPILED: &str = "compiled";
 /// Bytes of the key, and of a checksum.
 const KEY_BYTES: usize = 32;
 /// What a checksum is of, so that it is not one of something else.
@@ -63,6 +66,8 @@ pub(super) struct CodeCache {
     key: hmac::Key,
     /// What compiled code must fit.
     fingerprint: String,
+    /// Another such folder of this user, for code that is not in this one.
+    other: Option<PathBuf>,
 }
 
 impl CodeCache {
@@ -78,7 +83,7 @@ impl CodeCache {
     }
 
     fn open_as(user: u32, cache_dir: &Path, fingerprint: String) -> anyhow::Result<Option<Self>> {
-        let (copies, compiled, papers) = (cache_dir.join("components"), cache_dir.join("compiled"), cache_dir.join("papers"));
+        let (copies, compiled, papers) = (cache_dir.join("components"), cache_dir.join(COMPILED), cache_dir.join("papers"));
         let folders = [cache_dir, &compiled, &copies, &papers];
         let mut closed = make_closed(&folders, user)?;
         if let Err(open) = &closed
@@ -97,7 +102,21 @@ impl CodeCache {
             tracing::warn!(reason = %open, "components are not kept: each start compiles all of them, and there is no version to go back to");
             return Ok(None);
         }
-        Ok(Some(Self { whole: cache_dir.to_owned(), user, copies, compiled, papers, key: key(&cache_dir.join(CACHE_KEY)), fingerprint }))
+        Ok(Some(Self {
+            whole: cache_dir.to_owned(),
+            user,
+            copies,
+            compiled,
+            papers,
+            key: key(&cache_dir.join(CACHE_KEY)),
+            fingerprint,
+            other: None,
+        }))
+    }
+
+    /// Takes code that is missing here from another private folder of this user, which may come later or never.
+    pub fn beside(self, other: Option<PathBuf>) -> Self {
+        Self { other, ..self }
     }
 
     /// Writes a file of the folder. Whoever tidies a disk may have removed the folder meanwhile: then it is made anew, as at the start.
@@ -163,18 +182,37 @@ impl CodeCache {
     /// Code of this name: the digest of the file that it was compiled from, or [`name_of_shipped`].
     pub fn code(&self, name: &str) -> Code {
         match read(&self.code_of(name), MAX_CODE_BYTES) {
-            Ok(bytes) => self.checked(name, bytes.into()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Code::Missing,
+            Ok(bytes) => self.checked(&self.key, name, bytes.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.code_of_other(name).map_or(Code::Missing, Code::Whole),
             Err(error) => Code::Bad(format!("cannot be read: {error}")),
         }
     }
 
-    fn checked(&self, name: &str, mut bytes: Bytes) -> Code {
+    /// Code from the other folder, kept here from now on. That folder has a key of its own, and counts only where nobody but this user can have
+    /// written it: what is looked at and what is read is the same folder, whatever its name leads to meanwhile.
+    fn code_of_other(&self, name: &str) -> Option<Bytes> {
+        let path = self.other.as_ref()?;
+        let folder: File = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?.into();
+        let found = folder.metadata().ok()?;
+        if found.uid() != self.user || found.mode() & 0o077 != 0 {
+            tracing::warn!(folder = %path.display(), "compiled code is not taken from a folder that others than its user may write or read");
+            return None;
+        }
+        let code = read_in(&folder, &Path::new(COMPILED).join(self.file_of_code(name)), MAX_CODE_BYTES).ok()?;
+        let key = hmac::Key::new(HMAC_SHA256, &whole_key(read_in(&folder, Path::new(CACHE_KEY), KEY_BYTES as u64).ok()?).ok()?);
+        let Code::Whole(code) = self.checked(&key, name, code.into()) else { return None };
+        if let Err(error) = self.keep_code(name, &code) {
+            tracing::warn!(digest = name, %error, "compiled code of a component cannot be kept: the next start may compile it again");
+        }
+        Some(code)
+    }
+
+    fn checked(&self, key: &hmac::Key, name: &str, mut bytes: Bytes) -> Code {
         if bytes.len() <= KEY_BYTES {
             return Code::Bad(format!("has {} bytes", bytes.len()));
         }
         let tag = bytes.split_to(KEY_BYTES);
-        if bool::from(self.tag(name, &bytes).as_ref().ct_eq(&tag)) {
+        if bool::from(self.tag(key, name, &bytes).as_ref().ct_eq(&tag)) {
             return Code::Whole(bytes);
         }
         Code::Bad("does not match its checksum: it was changed, or is another file's".to_owned())
@@ -182,11 +220,11 @@ impl CodeCache {
 
     /// Keeps code under such a name. It need not survive a power cut: what is lost of it is noticed, and made again.
     pub fn keep_code(&self, name: &str, code: &[u8]) -> io::Result<()> {
-        self.write(&self.code_of(name), &[self.tag(name, code).as_ref(), code], Sync::No)
+        self.write(&self.code_of(name), &[self.tag(&self.key, name, code).as_ref(), code], Sync::No)
     }
 
-    fn tag(&self, name: &str, code: &[u8]) -> hmac::Tag {
-        let mut context = hmac::Context::with_key(&self.key);
+    fn tag(&self, key: &hmac::Key, name: &str, code: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(key);
         for part in [LABEL, name.as_bytes(), self.fingerprint.as_bytes()] {
             context.update(part);
             context.update(&[0]);
@@ -240,7 +278,11 @@ impl CodeCache {
     }
 
     fn code_of(&self, name: &str) -> PathBuf {
-        self.compiled.join(format!("{name}-{}.cwasm", self.fingerprint))
+        self.compiled.join(self.file_of_code(name))
+    }
+
+    fn file_of_code(&self, name: &str) -> String {
+        format!("{name}-{}.cwasm", self.fingerprint)
     }
 
     /// The digest of what the code in this file was compiled from, if the code is for this program.
@@ -373,7 +415,10 @@ fn key(path: &Path) -> hmac::Key {
 }
 
 fn read_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
-    let bytes = read(path, KEY_BYTES as u64)?;
+    whole_key(read(path, KEY_BYTES as u64)?)
+}
+
+fn whole_key(bytes: Vec<u8>) -> io::Result<[u8; KEY_BYTES]> {
     let key =
         <[u8; KEY_BYTES]>::try_from(bytes).map_err(|bytes| io::Error::other(format!("it has {} bytes, not {KEY_BYTES}", bytes.len())))?;
     // As a file system leaves a file whose content never reached the disk.
@@ -391,8 +436,13 @@ fn write_new_key(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<[u8; KEY_BYTE
 
 /// A plain file of at most `most` bytes, at once; what is in the private folder is no link.
 fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_in(rustix::fs::CWD, path, most)
+}
+
+/// The same; a relative path begins in `folder`.
+fn read_in(folder: impl AsFd, path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
+    let file: File = rustix::fs::openat(folder, path, flags, Mode::empty())?.into();
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > most {
         return Err(io::Error::other(format!("it is no plain file of at most {most} bytes")));
@@ -431,6 +481,37 @@ mod tests {
         assert_eq!(after.copy(&wanted).unwrap(), COMPONENT);
         assert_eq!(fs::read_dir(after.copies()).unwrap().count(), 1, "what is not what its name says stays behind");
         assert!(matches!(after.code(&wanted), Code::Missing));
+    }
+
+    #[test]
+    fn code_of_another_private_folder_is_taken_along_and_what_others_may_have_written_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let (authors, wanted) = (home.path().join("authors"), digest(COMPONENT));
+        let serving = || {
+            let folder = tempfile::tempdir_in(home.path()).unwrap().keep();
+            open(&folder).unwrap().beside(Some(authors.clone()))
+        };
+        let early = serving();
+        assert!(matches!(early.code(&wanted), Code::Missing), "there is no such folder yet");
+        let author = open(&authors).unwrap();
+        author.keep_code(&wanted, b"code").unwrap();
+        assert!(matches!(early.code(&wanted), Code::Whole(code) if code == b"code".as_slice()));
+        assert!(matches!(early.code(&digest(b"another")), Code::Missing));
+
+        let file = author.code_of(&wanted);
+        let whole = fs::read(&file).unwrap();
+        fs::write(&file, [whole.as_slice(), b"!"].concat()).unwrap();
+        assert!(matches!(serving().code(&wanted), Code::Missing), "it was changed");
+        fs::write(&file, &whole).unwrap();
+        fs::set_permissions(&authors, Permissions::from_mode(0o770)).unwrap();
+        assert!(matches!(serving().code(&wanted), Code::Missing), "others may write there");
+        fs::set_permissions(&authors, Permissions::from_mode(0o700)).unwrap();
+        let stranger = CodeCache { user: geteuid().as_raw() + 1, ..serving() };
+        assert!(matches!(stranger.code(&wanted), Code::Missing), "it is another user's");
+        assert!(matches!(serving().code(&wanted), Code::Whole(_)));
+
+        fs::remove_dir_all(&authors).unwrap();
+        assert!(matches!(early.code(&wanted), Code::Whole(_)), "it was not kept");
     }
 
     #[test]

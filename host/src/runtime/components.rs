@@ -116,7 +116,7 @@ impl Runtime {
         let runs = settings.max_concurrent_runs;
         anyhow::ensure!((1..=MAX_RUNS).contains(&runs), "at most {runs} components are to run at once: it must be 1 to {MAX_RUNS}");
         let engine = engine::serving(runs)?;
-        let kept = CodeCache::open(&settings.cache_dir, engine::fingerprint(&engine))?;
+        let kept = CodeCache::open(&settings.cache_dir, engine::fingerprint(&engine))?.map(|kept| kept.beside(settings.authors_cache));
         let ticker = Ticker::start(&engine)?;
         let sandbox = Arc::new(Sandbox::new(engine.clone(), clock.clone()));
         let loader = Loader::new(settings.compiler, engine.clone(), kept, Arc::clone(&sandbox), clock.clone());

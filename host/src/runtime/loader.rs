@@ -66,10 +66,11 @@ struct Brought {
 }
 
 /// What a look at a file has found.
-struct Looked {
-    whole: Whole,
-    outline: Result<inspect::Outline, Flaw>,
-    signature: Option<String>,
+enum Looked {
+    /// What is known already: its digest says all there is to know.
+    Known(Found),
+    /// Something else.
+    New { whole: Whole, outline: Result<inspect::Outline, Flaw>, signature: Option<String> },
 }
 
 /// Makes versions out of files.
@@ -124,13 +125,11 @@ impl Loader {
     }
 
     async fn look_at(&self, slot: &Slot, path: &Path) -> Found {
-        let Looked { whole, outline, signature } = match self.read(slot, path).await {
-            Ok(found) => found,
+        let (whole, outline, signature) = match self.read(slot, path).await {
+            Ok(Looked::New { whole, outline, signature }) => (whole, outline, signature),
+            Ok(Looked::Known(found)) => return found,
             Err((digest, reason)) => return refused(slot, digest, &reason, false),
         };
-        if let Some(known) = known(slot, &whole.digest) {
-            return known;
-        }
         match outline {
             Ok(outline) => self.made(slot, &Brought { bytes: whole.bytes, digest: whole.digest, outline, signature, layers: None }).await,
             Err(flaw) => refused(slot, Some(whole.digest), &flaw.reason, false),
@@ -217,6 +216,9 @@ impl Loader {
                 Err(unreadable) if unreadable.missing && slot.serving().is_some() && tries < MAX_TRIES_MISSING => {}
                 Err(unreadable) => return Err((None, unreadable.reason)),
                 Ok(whole) => {
+                    if let Some(known) = known(slot, &whole.digest) {
+                        return Ok(Looked::Known(known));
+                    }
                     let bytes = whole.bytes.clone();
                     let outline = off_thread(move || inspect::outline(&bytes)).await.map_err(|reason| (None, reason))?;
                     let keys = &slot.settings.signatures.keys;
@@ -230,8 +232,8 @@ impl Loader {
                         Ok(_) => !keys.is_empty() && signed_by(keys, &whole.digest, signature.as_deref()).is_err(),
                         Err(flaw) => flaw.incomplete,
                     };
-                    if !(whole.fresh && has_time && lacks && known(slot, &whole.digest).is_none()) {
-                        return Ok(Looked { whole, outline, signature });
+                    if !(whole.fresh && has_time && lacks) {
+                        return Ok(Looked::New { whole, outline, signature });
                     }
                     part = Some(whole.digest);
                 }

@@ -13,6 +13,8 @@ use super::signature::PublicKey;
 pub struct Settings {
     /// Private folder for compiled code and copies of good files (mode 0700).
     pub cache_dir: PathBuf,
+    /// Folder in which this user's commands for authors keep compiled code (`MILLRACE_CACHE`): what is there is not compiled once more.
+    pub authors_cache: Option<PathBuf>,
     /// Program whose hidden command `compiler` compiles a component in a child process; the binary itself in production.
     pub compiler: PathBuf,
     /// Attempts that run at once, 1 to [`MAX_RUNS`](super::MAX_RUNS); more wait in line, and none of a version that no longer serves counts.

@@ -1,7 +1,8 @@
 //! Components from a registry, and components that somebody has to vouch for, in the whole shop.
 
+use bytes::Bytes;
 use millrace::plan::access::Role;
-use millrace::runtime::SecretKey;
+use millrace::runtime::{Access, Push, SecretKey};
 use serde_json::json;
 
 use crate::oci_registry::{OciRegistry, named};
@@ -36,6 +37,61 @@ async fn an_order_passes_a_component_that_comes_from_a_registry() {
     let token = designer.token().to_owned();
     let (done, said) = tokio::task::block_in_place(|| millrace(&app, &token, &ask));
     assert!(!done && said.contains("pin another digest in its `source`"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_registry_has_changed_or_no_known_key_has_signed_does_not_serve_and_orders_pass_the_version_before() {
+    let registry = OciRegistry::start().await;
+    let (folder, key, stranger) = (tempfile::tempdir().unwrap(), SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+    std::fs::write(folder.path().join("release.pub"), key.public().pem()).unwrap();
+    let [first, second] = ["payment.wasm", "payment-v2.wasm"].map(|name| std::fs::read(built(name)).unwrap());
+    let push = async |component: &[u8], key: Option<&SecretKey>| {
+        let push = Push {
+            registry: registry.address.to_string(),
+            repository: "shop/payment".into(),
+            tag: "latest".into(),
+            access: Access { login: None, plain: true, proxy: None },
+            title: "payment.wasm".into(),
+            component: Bytes::copy_from_slice(component),
+            signature: key.map(|key| key.sign(&digest(component))),
+            code: None,
+        };
+        push.push().await.unwrap().digest
+    };
+    let pinning = |pinned: &str| {
+        let source = format!("oci://{}/shop/payment@sha256:{pinned}\n      signatures: {{keys: [release.pub]}}", registry.address);
+        changed_monolith(folder.path(), &[(PAYMENT, &source)])
+    };
+    let passes = async |app: &TestApp, customer: &str, version: &[u8]| {
+        let ended = app.client.customer(customer).await.order_until("prod-001", 1, "tok_visa", &["delivered"]).await;
+        let rows = ended["history"].as_array().unwrap();
+        let paid = rows.iter().find(|row| row["transition"] == "payment_approved").unwrap();
+        assert_eq!(paid["digest"], digest(version).as_str(), "{paid}");
+    };
+    let mut app = TestApp::start(pinning(&push(&first, Some(&key)).await).to_str().unwrap(), &[]).await;
+    passes(&app, "ada", &first).await;
+
+    let [unsigned, of_a_stranger, good] =
+        [push(&second, None).await, push(&second, Some(&stranger)).await, push(&second, Some(&key)).await];
+    let mut changed = second.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let refusals = [
+        ("bert", &unsigned, false, "is not signed"),
+        ("cleo", &of_a_stranger, false, "is signed with the key"),
+        ("dirk", &good, true, "came with a layer"),
+    ];
+    for (customer, pinned, changes, says) in refusals {
+        registry.tamper(&named(&second), if changes { &changed } else { &second });
+        app = TestApp::start_in(app.stop().await, &pinning(pinned), &[]).await;
+        let status = app.runtime.status().into_iter().find(|status| status.name == "payment-processor").unwrap();
+        let refused = status.refused.unwrap_or_else(|| panic!("what {says} serves"));
+        assert!(refused.reason.contains(says), "{says}: {refused:?}");
+        passes(&app, customer, &first).await;
+    }
+    // The registry has it again as it was signed.
+    registry.tamper(&named(&second), &second);
+    app = TestApp::start_in(app.stop().await, &pinning(&good), &[]).await;
+    passes(&app, "emil", &second).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -374,6 +374,27 @@ fn a_component_is_added_to_a_config_whose_comments_stay() {
 }
 
 #[test]
+fn what_was_added_or_put_in_place_is_compiled_once_for_all_commands() {
+    for command in ["add", "dev"] {
+        let (folder, file) = placed("worker.wasm", &tiny("i32.const 96"));
+        let (config, cache) = (folder.path().join("shop.yaml"), folder.path().join("cache").to_string_lossy().into_owned());
+        std::fs::write(&config, CONFIG).expect("a config");
+        let output = if command == "add" {
+            added(&config, "fraud-check", &file, &["--cache", &cache])
+        } else {
+            let step = folder.path().join("worker");
+            std::fs::create_dir(&step).expect("a folder");
+            std::fs::write(step.join("build.sh"), "#!/bin/sh\nexec cp ../worker.wasm worker.wasm\n").expect("a build");
+            std::fs::set_permissions(step.join("build.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it can be run");
+            said(&["dev", "--once", "--cache", &cache, "--config", &config.to_string_lossy()], &step)
+        };
+        assert!(output.status.success(), "{command}: {output:?}");
+        let checked = printed(&said(&["check", "-o", "json", "--cache", &cache], &file));
+        assert_eq!((&checked["fits"], &checked["compileSeconds"]), (&json!(true), &Value::Null), "{command}: {checked}");
+    }
+}
+
+#[test]
 fn what_would_make_a_config_wrong_is_not_added() {
     let (folder, file) = placed("built.wasm", &tiny("i32.const 96"));
     let config = folder.path().join("shop.yaml");

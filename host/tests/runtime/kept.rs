@@ -70,6 +70,28 @@ async fn code_with_one_changed_bit_is_compiled_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_authors_command_has_compiled_is_not_compiled_by_the_host_that_serves() {
+    let authors = tempfile::tempdir().expect("a folder");
+    let (folder, file) = (authors.path().join("cache"), authors.path().join("step.wasm"));
+    std::fs::write(&file, tiny("i32.const 96")).expect("a file");
+    let check = std::process::Command::new(env!("CARGO_BIN_EXE_millrace")).arg("check").arg(&file).env("MILLRACE_CACHE", &folder).output();
+    let check = check.expect("it starts");
+    assert!(check.status.success(), "{check:?}");
+
+    let mut plan = Plan::of(tiny("i32.const 96")).own_cache();
+    plan.authors_cache = Some(folder);
+    let workshop = plan.start().await;
+    accepted(&workshop.run(json!({})).await);
+    assert_eq!(workshop.runtime.compilations().iter().map(|compilation| compilation.cached).collect::<Vec<_>>(), [true]);
+    // From now on it is its own.
+    drop(authors);
+    let good = workshop.remembered.lock().clone();
+    let kept = Kept { good, file: tiny("i32.const 96"), folder: workshop.end().await };
+    let (_, cached) = kept.start().await;
+    assert!(cached, "it was not kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn code_that_is_cut_off_or_empty_or_no_file_is_compiled_again() {
     let mut kept = Kept::of(tiny("i32.const 96")).await;
     let whole = std::fs::read(kept.code()).expect("code");

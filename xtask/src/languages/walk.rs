@@ -49,7 +49,12 @@ pub fn take(program: &Path, folder: &Path, language: &str, log: &Path) -> anyhow
 /// Starts the shop, in which an order passes the component. When it was delivered.
 async fn order(program: &Path, shop: &Path, config: &Path, component: &str) -> anyhow::Result<Instant> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, kafka::free_port()?));
-    let variables = [("DATA_DIR", shop.join("data").display().to_string()), ("JWT_SECRET", secret::load_or_create(&shop.join("secret"))?)];
+    let variables = [
+        ("DATA_DIR", shop.join("data").display().to_string()),
+        ("JWT_SECRET", secret::load_or_create(&shop.join("secret"))?),
+        // What a new author has exported by then.
+        ("MILLRACE_CACHE", shop.join("cache").display().to_string()),
+    ];
     let part = whole_shop::part(program, config, address, variables).logging_to(&shop.join("shop.log"))?;
     let (mut stop_wanted, mut parts) = (StopSignals::listen()?, Parts::default());
     let ordered = tokio::select! {

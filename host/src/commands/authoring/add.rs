@@ -11,7 +11,7 @@ use similar::TextDiff;
 use super::check::nobody;
 use super::keys::signature_of;
 use super::made;
-use super::subject::{Subject, read};
+use super::subject::{Cache, Subject, read};
 use crate::commands::one_worker;
 use crate::commands::printed::printing;
 use crate::config::insertion::{Between, Inserted, NewComponent, insert};
@@ -47,6 +47,9 @@ pub struct Add {
     /// Only print what would be written.
     #[arg(long)]
     dry_run: bool,
+    /// Where compiled code is kept.
+    #[command(flatten)]
+    cache: Cache,
 }
 
 fn states(text: &str) -> Result<(String, String), String> {
@@ -86,7 +89,7 @@ pub fn run(add: &Add) -> ExitCode {
 }
 
 fn judged(add: &Add) -> anyhow::Result<ActiveVersion> {
-    let subject = Subject::alone(&add.file, &add.grant);
+    let subject = Subject::alone(&add.file, &add.grant, &add.cache);
     let mut settings = subject.settings()?.context("there is no config that could be wrong")?;
     // As the config will name it.
     settings.name.clone_from(&add.name);

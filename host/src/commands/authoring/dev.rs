@@ -15,7 +15,7 @@ use super::add::put;
 use super::call::{self, Input};
 use super::check::{nobody, seconds};
 use super::keys;
-use super::subject::Subject;
+use super::subject::{Cache, Subject};
 use crate::commands::printed::{Printed, printing};
 use crate::commands::{Output, one_worker, run_for_user};
 
@@ -47,6 +47,9 @@ pub struct Dev {
     /// Build once and end; fails if the component would be refused.
     #[arg(long)]
     once: bool,
+    /// Where compiled code is kept.
+    #[command(flatten)]
+    cache: Cache,
 }
 
 /// Builds, judges and puts in place until it is ended by Ctrl-C.
@@ -57,7 +60,7 @@ pub fn run(dev: &Dev) -> ExitCode {
         ensure!(folder.join(BUILD).is_file(), "'{}' has no {BUILD}: `millrace new` makes a folder that has one", dev.folder.display());
         let name = folder.file_name().context("the root is no folder of a step")?;
         let built = folder.join(name).with_extension("wasm");
-        let subject = Subject::of(&built, &dev.config, dev.component.as_deref());
+        let subject = Subject::of(&built, &dev.config, dev.component.as_deref(), &dev.cache);
         let Some(place) = subject.place()? else { return Ok(ExitCode::FAILURE) };
         let runtime = one_worker()?;
         loop {

@@ -36,9 +36,17 @@ pub struct Subject {
     /// Grant a type of business events, as `capabilities.events` does. May be given again.
     #[arg(long, value_name = "TYPE")]
     event: Vec<String>,
+    /// Where compiled code is kept.
+    #[command(flatten)]
+    cache: Cache,
+}
+
+/// Where compiled code is kept from one command to the next.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Cache {
     /// Keep compiled code in this folder, private to you, so that the same file is compiled once.
-    #[arg(long, env = "MILLRACE_CACHE", value_name = "FOLDER")]
-    cache: Option<PathBuf>,
+    #[arg(id = "cache", long, env = "MILLRACE_CACHE", value_name = "FOLDER")]
+    folder: Option<PathBuf>,
 }
 
 /// A grant as it is written: a service and where it is.
@@ -59,7 +67,7 @@ fn value(text: &str) -> Result<(String, String), String> {
 
 impl Subject {
     /// A file without a config, with these grants.
-    pub(super) fn alone(file: &Path, grant: &[(String, String)]) -> Self {
+    pub(super) fn alone(file: &Path, grant: &[(String, String)], cache: &Cache) -> Self {
         Self {
             file: file.to_owned(),
             config: None,
@@ -68,13 +76,13 @@ impl Subject {
             value: Vec::new(),
             kv: false,
             event: Vec::new(),
-            cache: None,
+            cache: cache.clone(),
         }
     }
 
     /// A file that is to be a component of a config.
-    pub(super) fn of(file: &Path, config: &Path, component: Option<&str>) -> Self {
-        Self { config: Some(config.to_owned()), component: component.map(str::to_owned), ..Self::alone(file, &[]) }
+    pub(super) fn of(file: &Path, config: &Path, component: Option<&str>, cache: &Cache) -> Self {
+        Self { config: Some(config.to_owned()), component: component.map(str::to_owned), ..Self::alone(file, &[], cache) }
     }
 
     /// The file as people have written it.
@@ -135,12 +143,12 @@ impl Subject {
     /// The place to judge and try it. Modules that it may call answer as `services` say.
     pub(super) fn workbench(&self, settings: ComponentSettings, services: &HashMap<String, InProcess>) -> anyhow::Result<Workbench> {
         self.check_cache()?;
-        Workbench::new(this_program()?, settings, services, self.cache.as_deref(), Clock::system())
+        Workbench::new(this_program()?, settings, services, self.cache.folder.as_deref(), Clock::system())
     }
 
     /// A folder with files of its author's own is closed to nobody and gets nothing put into it.
     fn check_cache(&self) -> anyhow::Result<()> {
-        let Some(folder) = &self.cache else { return Ok(()) };
+        let Some(folder) = &self.cache.folder else { return Ok(()) };
         let is_empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
         anyhow::ensure!(
             is_empty || folder.join(CACHE_KEY).is_file(),

@@ -1,7 +1,7 @@
 //! The sandbox that all components share.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use millrace_workflow::{Definition, Reaction};
 
@@ -28,6 +28,7 @@ pub(super) fn runtime(context: &Context<'_>, plan: &Plan) -> Option<runtime::Set
     let data = folder.map_or_else(|| context.environment.working_dir.join("data"), Path::to_path_buf);
     Some(runtime::Settings {
         cache_dir: data.join("components-cache"),
+        authors_cache: context.environment.variables.get("MILLRACE_CACHE").filter(|folder| !folder.is_empty()).map(PathBuf::from),
         compiler: context.environment.program.clone(),
         max_concurrent_runs: usize::try_from(runs).unwrap_or(runtime::MAX_RUNS),
     })

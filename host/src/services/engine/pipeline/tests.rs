@@ -16,7 +16,8 @@ async fn pipeline() -> (Pipeline, Dependencies, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let plan = Plan::default();
     let (clock, store) = (Clock::system(), Arc::new(Memory::new().reopen()));
-    let settings = Settings { cache_dir: folder.path().join("cache"), compiler: "none".into(), max_concurrent_runs: 1 };
+    let settings =
+        Settings { cache_dir: folder.path().join("cache"), authors_cache: None, compiler: "none".into(), max_concurrent_runs: 1 };
     let kv = Arc::new(GivenKv::default());
     let remember = Arc::new(|_| futures::future::ready(Ok(())).boxed());
     let runtime = Runtime::start(settings, Vec::new(), HashMap::new(), Vec::new(), (remember, kv), clock.clone()).await.unwrap();
