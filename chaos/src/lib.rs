@@ -10,6 +10,7 @@
 //! | [`points`] | which crash points and planted bugs there are, read from the source |
 //! | [`stack`], [`member`], [`shop`], [`program`] | the program in a folder of its own, and its processes |
 //! | [`broker`], [`topics`] | Kafka, and what is in it |
+//! | [`server`] | PostgreSQL, where several processes share a database |
 //! | [`links`] | what lies between two processes, and can be cut |
 //! | [`bank`] | the payment provider, a process of its own |
 //! | [`customers`] | who buys, and what they insist on |
@@ -41,6 +42,7 @@ pub mod program;
 pub mod report;
 pub mod resumption;
 pub mod schedule;
+pub mod server;
 pub mod shop;
 pub mod shrink;
 pub mod stack;

@@ -216,7 +216,7 @@ fn schedules(runs: &Runs) -> anyhow::Result<Box<dyn Iterator<Item = Schedule>>> 
         return Ok(Box::new(each.map(move |(shape, seed)| Schedule::of_crash_points(shape, seed, &points, &hits))));
     }
     let shape = runs.shape;
-    let mut turns = [Shape::Monolith, Shape::Processes].into_iter().cycle();
+    let mut turns = [Shape::Monolith, Shape::Processes, Shape::Scale].into_iter().cycle();
     let mut of = move |seed| Schedule::of(shape.or_else(|| turns.next()).unwrap_or_default(), seed, span);
     Ok(match &runs.schedule {
         Some(file) => Box::new(std::iter::once(serde_json::from_slice(&fs::read(file)?)?)),

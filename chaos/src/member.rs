@@ -21,6 +21,11 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// What stands in for the program's library of dates; `$LIB` is read by the dynamic linker.
 const FAKETIME: &str = "/usr/$LIB/faketime/libfaketime.so.1";
 
+/// Between two starts of one that ends while it starts.
+const SUPERVISED_EVERY: Duration = Duration::from_millis(500);
+/// What a process says that lives and was taken for dead by those that it shares a database with.
+const REPLACED: &str = "another process has taken over what this one had in the database";
+
 /// Runs that it begins at once where it is told nothing else, see `configs/`.
 const DEFAULT_RUNS: usize = 512;
 
@@ -50,12 +55,17 @@ pub struct Member {
     pub program: Option<Program>,
     /// When it was started last.
     pub started: Option<Instant>,
+    /// How many bytes its log had then.
+    pub said_before: u64,
+    /// Whether one that ends at its start is started again: its database is on a server, which it may not reach at the moment.
+    pub is_supervised: bool,
 }
 
 impl Member {
     /// Starts the process and does not wait for it.
     pub fn launch(&mut self) -> anyhow::Result<()> {
-        let log = self.folder.join(format!("{}.log", self.name));
+        let log = self.log();
+        self.said_before = std::fs::metadata(&log).map_or(0, |file| file.len());
         let mut command = self.command(&["run", "--log-format", "json"]);
         if let Some(power) = &self.power {
             command.env("LD_PRELOAD", &power.library).envs(power.variables());
@@ -73,12 +83,27 @@ impl Member {
         let deadline = Instant::now() + READY_LIMIT;
         while !client.is_well("/readyz").await {
             if let Some(status) = self.program()?.ended()? {
-                bail!("{} ended by itself at its start ({status})", self.name);
+                if !self.is_supervised {
+                    bail!("{} ended by itself at its start ({status})", self.name);
+                }
+                sleep(SUPERVISED_EVERY).await;
+                self.launch()?;
             }
             ensure!(Instant::now() < deadline, "{} was not ready after {READY_LIMIT:?}", self.name);
             sleep(Duration::from_millis(10)).await;
         }
         Ok(started.elapsed())
+    }
+
+    /// Whether the process that was started last says that others have taken it for dead, which is why it ends.
+    pub fn was_replaced(&self) -> anyhow::Result<bool> {
+        let said = std::fs::read(self.log())?;
+        let since = said.get(usize::try_from(self.said_before)?..).unwrap_or_default();
+        Ok(String::from_utf8_lossy(since).contains(REPLACED))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join(format!("{}.log", self.name))
     }
 
     /// The process that runs.

@@ -16,8 +16,10 @@ use crate::customers::Market;
 use crate::journal::{Entry, Journal, read};
 use crate::member::Member;
 use crate::power::Lost;
+use crate::program::Program;
 use crate::resumption::Resumption;
-use crate::schedule::{COMPONENTS, Fault, Moment, Schedule, Target, Version};
+use crate::schedule::{AWAY_FROM, COMPONENTS, Fault, Moment, Schedule, Target, Version};
+use crate::server::Server;
 use crate::stack::Stack;
 
 /// How long an answer is waited for that a kill is to follow.
@@ -63,21 +65,37 @@ pub struct Nemesis {
     pub lost: Lost,
     /// Where the program was to kill itself.
     pub crashes: Vec<Crash>,
+    /// How often a process that lived was taken for dead by those that it shares a database with.
+    pub replaced: u32,
+    /// Who is away for longer, and until when.
+    away: Vec<(Instant, Target)>,
     copies: u32,
 }
 
 impl Nemesis {
     /// One that has done nothing yet.
     pub fn new(stack: Stack, market: Arc<Market>, journal: Arc<Journal>) -> Self {
-        let resumption = Resumption::new(stack.databases().orders.clone());
-        Self { stack, market, journal, kills: 0, ready: Vec::new(), resumption, lost: Lost::default(), crashes: Vec::new(), copies: 0 }
+        let resumption = Resumption::new(stack.databases());
+        Self {
+            stack,
+            market,
+            journal,
+            kills: 0,
+            ready: Vec::new(),
+            resumption,
+            lost: Lost::default(),
+            crashes: Vec::new(),
+            replaced: 0,
+            away: Vec::new(),
+            copies: 0,
+        }
     }
 
     /// Does all of a schedule, then closes the market.
     pub async fn perform(&mut self, schedule: &Schedule) -> anyhow::Result<()> {
         let began = Instant::now();
         for due in &schedule.faults {
-            sleep_until(began + Duration::from_millis(due.at)).await;
+            self.wait_until(began + Duration::from_millis(due.at)).await?;
             // Crashes at places and cuts of the power are the whole of such a run, however long it takes.
             let may_be_left_out = !matches!(due.fault, Fault::CrashAt { .. } | Fault::PowerCut { .. });
             if may_be_left_out && began.elapsed() > Duration::from_millis(schedule.span) * 2 {
@@ -87,17 +105,42 @@ impl Nemesis {
             self.journal.write(Entry::Fault { on: due.on, fault: due.fault.clone() });
             self.inflict(due.on, &due.fault).await.with_context(|| format!("{:?} to {:?}", due.fault, due.on))?;
         }
-        sleep_until(began + Duration::from_millis(schedule.span)).await;
+        self.wait_until(began + Duration::from_millis(schedule.span)).await?;
+        for (_, on) in self.away.clone() {
+            self.bring_back(on).await?;
+        }
         self.market.closed.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// A program that ends although nobody has asked it to is wrong, and is started again.
+    /// Waits, and starts meanwhile who has been away for long enough.
+    async fn wait_until(&mut self, moment: Instant) -> anyhow::Result<()> {
+        while let Some((back, on)) = self.away.iter().copied().min_by_key(|(back, _)| *back).filter(|(back, _)| *back <= moment) {
+            sleep_until(back).await;
+            self.bring_back(on).await?;
+        }
+        sleep_until(moment).await;
+        Ok(())
+    }
+
+    /// Starts who is away.
+    async fn bring_back(&mut self, on: Target) -> anyhow::Result<()> {
+        self.away.retain(|(_, away)| *away != on);
+        self.start(on).await
+    }
+
+    /// A program that ends although nobody has asked it to is wrong, and is started again. One that others take for dead has to end.
     pub async fn notice_an_end_of_its_own(&mut self) -> anyhow::Result<()> {
         let mut ended = Vec::new();
         for member in &mut self.stack.members {
-            if let Some(status) = member.program()?.ended()? {
-                ended.push(format!("{} ended by itself ({status})", member.name));
+            // Who is away has no program.
+            let Some(program) = &mut member.program else { continue };
+            if let Some(status) = program.ended()? {
+                if member.was_replaced()? {
+                    self.replaced += 1;
+                } else {
+                    ended.push(format!("{} ended by itself ({status})", member.name));
+                }
                 member.launch()?;
                 member.until_ready().await?;
             }
@@ -113,7 +156,20 @@ impl Nemesis {
     }
 
     async fn inflict(&mut self, on: Target, fault: &Fault) -> anyhow::Result<()> {
+        if !matches!(fault, Fault::Cut { .. } | Fault::Swap { .. } | Fault::Disconnect) {
+            // Nothing can be done to who is not there.
+            for (_, away) in self.away.clone() {
+                if away == on || matches!(on, Target::Orders | Target::Shop) {
+                    self.bring_back(away).await?;
+                }
+            }
+        }
         match fault {
+            Fault::Kill { down } if *down >= AWAY_FROM => {
+                self.kill(on).await?;
+                self.away.push((Instant::now() + Duration::from_millis(*down), on));
+                Ok(())
+            }
             Fault::Kill { down } => {
                 self.kill(on).await?;
                 wait(*down).await;
@@ -155,6 +211,7 @@ impl Nemesis {
             Fault::Swap { component, with } => self.stack.components.swap(component, *with),
             Fault::Second => self.second(on).await,
             Fault::Copy => self.copy().await,
+            Fault::Disconnect => self.server()?.disconnect_all().await,
             Fault::Cut { link, how, lasts } => self.stack.links.cut(*link, *how, Duration::from_millis(*lasts)),
             Fault::PowerCut { moment, choice } => self.power_cut(on, *moment, *choice).await,
             Fault::CrashAt { point, hit } => self.crash_at(on, point, *hit).await,
@@ -202,8 +259,15 @@ impl Nemesis {
         self.stack.broker.as_mut().context("a shop of this shape has no broker")
     }
 
+    fn server(&self) -> anyhow::Result<Arc<Server>> {
+        self.stack.databases().server.clone().context("a shop of this shape has no database server")
+    }
+
     async fn kill(&mut self, on: Target) -> anyhow::Result<()> {
         self.kills += 1;
+        if on == Target::Database {
+            return self.server()?.kill().await;
+        }
         if on == Target::Broker {
             let broker = self.broker()?;
             // One that has not come up yet is left to do so: it is to be there now and then.
@@ -211,7 +275,8 @@ impl Nemesis {
             return broker.kill().await;
         }
         if self.stack.has_orders(on) {
-            self.resumption.note();
+            let processes = self.stack.of(on).filter_map(|member| member.program.as_ref().map(Program::id)).collect();
+            self.resumption.note(processes).await;
         }
         for member in self.stack.of(on) {
             // All of them get the signal before any is waited for.
@@ -228,6 +293,9 @@ impl Nemesis {
             }
         }
         crowded.into_iter().for_each(|why| self.broken("I15", why));
+        if self.stack.has_orders(on) {
+            self.resumption.follow(on);
+        }
         Ok(())
     }
 
@@ -240,6 +308,12 @@ impl Nemesis {
 
     /// Starts it and waits until it is ready. Nobody waits for Kafka: nobody may depend on it.
     async fn start(&mut self, on: Target) -> anyhow::Result<()> {
+        if on == Target::Database {
+            return self.server()?.launch().await;
+        }
+        if self.stack.has_orders(on) {
+            self.resumption.are_back(on);
+        }
         self.launch(on)?;
         for member in self.stack.of(on) {
             // A file that is broken at the start is the one thing that may keep it from being ready: without any version a step waits.

@@ -21,7 +21,11 @@ pub fn of(verdict: &Verdict) -> String {
         "seed {} ({}): {} orders {:?}, {} kills, {} faults, {} runs begun again, {} of {} operations succeeded, ready after {}, went on after {}, \
          at rest after {} ms, took {} s\n",
         figures.seed,
-        if figures.shape == Shape::Monolith { "monolith" } else { "three processes" },
+        match figures.shape {
+            Shape::Monolith => "monolith",
+            Shape::Processes => "three processes",
+            Shape::Scale => "several of orders",
+        },
         figures.orders,
         figures.ends,
         figures.kills,
@@ -34,6 +38,15 @@ pub fn of(verdict: &Verdict) -> String {
         figures.rest,
         figures.took / 1_000
     );
+    if figures.shape == Shape::Scale {
+        let _ = writeln!(
+            text,
+            "  taken over elsewhere {} times, after {}; {} processes that lived were taken for dead",
+            figures.taken_over.len(),
+            percentiles(&figures.taken_over),
+            figures.replaced
+        );
+    }
     if figures.lost.cuts > 0 {
         let Lost { cuts, unsynced, left_out, torn, names } = figures.lost;
         let _ = writeln!(
@@ -69,7 +82,11 @@ fn again(verdict: &Verdict) -> String {
         let with = if figures.crashes.is_empty() { "debug/millrace" } else { "chaos/millrace-with-faults" };
         return format!("target/debug/chaos run --program target/{with} --schedule {}", verdict.folder.join("schedule.json").display());
     }
-    let option = if figures.shape == Shape::Monolith { "--replay" } else { "--processes" };
+    let option = match figures.shape {
+        Shape::Monolith => "--replay",
+        Shape::Processes => "--processes",
+        Shape::Scale => "--scale",
+    };
     format!("cargo xtask chaos {option} {}", figures.seed)
 }
 

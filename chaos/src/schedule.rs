@@ -54,6 +54,8 @@ pub enum Fault {
     Second,
     /// The database is copied while it is written.
     Copy,
+    /// The server of the database ends all its connections.
+    Disconnect,
     /// What goes between two processes does not arrive, or not as it should. Other faults may come meanwhile.
     Cut {
         /// Between which two.
@@ -114,6 +116,8 @@ pub enum Shape {
     Monolith,
     /// Gateway, users-products and orders over Kafka.
     Processes,
+    /// The same with three processes of orders over one PostgreSQL.
+    Scale,
 }
 
 /// Whom a fault is for.
@@ -127,10 +131,14 @@ pub enum Target {
     Gateway,
     /// Accounts, catalogue and stock.
     UsersProducts,
-    /// Orders and their components.
+    /// Orders and their components, all processes that share them.
     Orders,
+    /// One of those that share the orders, by its place from 0.
+    OneOfOrders(u8),
     /// Kafka.
     Broker,
+    /// PostgreSQL.
+    Database,
 }
 
 /// Two processes of which the first one connects to the second.
@@ -149,10 +157,14 @@ pub enum Link {
     OrdersToBroker,
     /// Events of accounts.
     UsersProductsToBroker,
+    /// Orders of customers, where several processes share them.
+    GatewayToOneOfOrders(u8),
+    /// The database that several processes share.
+    OneOfOrdersToDatabase(u8),
 }
 
 impl Link {
-    /// All of them.
+    /// All of the shop as three processes.
     pub const ALL: [Self; 6] = [
         Self::GatewayToUsersProducts,
         Self::GatewayToOrders,
@@ -161,6 +173,20 @@ impl Link {
         Self::OrdersToBroker,
         Self::UsersProductsToBroker,
     ];
+
+    /// All of a shop of that shape.
+    pub fn of(shape: Shape) -> Vec<Self> {
+        match shape {
+            Shape::Monolith => Vec::new(),
+            Shape::Processes => Self::ALL.to_vec(),
+            Shape::Scale => {
+                let shared = Self::ALL.into_iter().filter(|link| *link != Self::GatewayToOrders);
+                shared
+                    .chain((0..SHARING).flat_map(|place| [Self::GatewayToOneOfOrders(place), Self::OneOfOrdersToDatabase(place)]))
+                    .collect()
+            }
+        }
+    }
 }
 
 /// What becomes of what goes through a link.
@@ -223,6 +249,13 @@ const BURST: (u64, u64) = (250, 3_000);
 const PAUSES: std::ops::Range<u64> = 300..1_500;
 /// The same where several processes have to become ready.
 const LONGER_PAUSES: std::ops::Range<u64> = 500..2_200;
+/// How many processes share the orders where several do.
+pub const SHARING: u8 = 3;
+/// How long one of them is away for which another one is to step in, stands still, or has no database, in milliseconds: longer than until the
+/// others take it for dead.
+const LONGER_THAN_THE_LEASE: std::ops::Range<u64> = 11_000..15_000;
+/// A process that is gone for longer is started again while other things happen, in milliseconds.
+pub const AWAY_FROM: u64 = 5_000;
 /// Between two places in which the program kills itself, in milliseconds.
 const CRASHES_EVERY: u64 = 1_500;
 /// Between two cuts of the power, in milliseconds: half a second of that is a start.
@@ -242,6 +275,7 @@ impl Schedule {
             let (on, fault) = match shape {
                 Shape::Monolith => (Target::Shop, fault(&mut random)),
                 Shape::Processes => fault_among_processes(&mut random),
+                Shape::Scale => fault_among_several(&mut random),
             };
             faults.push(Due { at, on, fault });
             at += random.random_range(pauses.clone());
@@ -268,8 +302,9 @@ impl Schedule {
         crashes.shuffle(&mut random);
         let on = |fault: &Fault| match (shape, fault) {
             (Shape::Monolith, _) => Target::Shop,
-            (Shape::Processes, Fault::CrashAt { point, .. }) if point == "in-stock-release" => Target::UsersProducts,
+            (_, Fault::CrashAt { point, .. }) if point == "in-stock-release" => Target::UsersProducts,
             (Shape::Processes, _) => Target::Orders,
+            (Shape::Scale, _) => Target::OneOfOrders(0),
         };
         let due = |(place, fault): (u64, Fault)| Due { at: 500 + place * every, on: on(&fault), fault };
         let faults: Vec<Due> = (0..).zip(crashes).map(due).collect();
@@ -359,12 +394,7 @@ fn fault_among_processes(random: &mut StdRng) -> (Target, Fault) {
         68..74 => (on, Fault::Stop),
         74..87 => {
             let link = *Link::ALL.choose(random).unwrap_or(&Link::OrdersToBroker);
-            let how = match random.random_range(0..4) {
-                0 => Cut::Reset,
-                1 => Cut::Hold,
-                2 => Cut::LoseAnswers,
-                _ => Cut::Slow(random.random_range(20..400)),
-            };
+            let how = cut(random);
             (Target::Shop, Fault::Cut { link, how, lasts: random.random_range(200..3_000) })
         }
         // What stands in for the library of dates does not reach every wait of Kafka's client, which would be told two dates at once.
@@ -375,6 +405,51 @@ fn fault_among_processes(random: &mut StdRng) -> (Target, Fault) {
         ),
         96..98 => (if random.random_bool(0.5) { Target::Orders } else { Target::UsersProducts }, Fault::Second),
         _ => (Target::Orders, Fault::Copy),
+    }
+}
+
+fn fault_among_several(random: &mut StdRng) -> (Target, Fault) {
+    let one = Target::OneOfOrders(random.random_range(0..SHARING));
+    let on = match random.random_range(0..20) {
+        0..14 => one,
+        14..16 => Target::UsersProducts,
+        16 => Target::Gateway,
+        17..19 => Target::Orders,
+        _ => Target::Shop,
+    };
+    match random.random_range(0..100) {
+        0..22 => (on, Fault::Kill { down: random.random_range(0..600) }),
+        22..42 => (on, Fault::KillAfterAnswer { within: random.random_range(0..20_000) }),
+        42..48 => (on, Fault::KillStarting { after: random.random_range(0..400) }),
+        48..54 => (on, Fault::KillRecovering { after: random.random_range(0..60) }),
+        54..66 => (one, Fault::Kill { down: random.random_range(LONGER_THAN_THE_LEASE) }),
+        66..69 => (Target::Broker, Fault::Kill { down: random.random_range(0..2_000) }),
+        69..73 => (Target::Database, Fault::Kill { down: random.random_range(0..2_000) }),
+        73..76 => (one, Fault::Pause { still: random.random_range(LONGER_THAN_THE_LEASE) }),
+        76..81 => (on, Fault::Pause { still: random.random_range(100..2_500) }),
+        81..85 => (on, Fault::Stop),
+        85..93 => {
+            let link = *Link::of(Shape::Scale).choose(random).unwrap_or(&Link::OrdersToBroker);
+            (Target::Shop, Fault::Cut { link, how: cut(random), lasts: random.random_range(200..3_000) })
+        }
+        93..95 => {
+            let link = Link::OneOfOrdersToDatabase(random.random_range(0..SHARING));
+            (Target::Shop, Fault::Cut { link, how: cut(random), lasts: random.random_range(LONGER_THAN_THE_LEASE) })
+        }
+        95..97 => (Target::Database, Fault::Disconnect),
+        _ => (
+            Target::Orders,
+            Fault::Swap { component: (*COMPONENTS.choose(random).unwrap_or(&"payment")).to_owned(), with: version(random) },
+        ),
+    }
+}
+
+fn cut(random: &mut StdRng) -> Cut {
+    match random.random_range(0..4) {
+        0 => Cut::Reset,
+        1 => Cut::Hold,
+        2 => Cut::LoseAnswers,
+        _ => Cut::Slow(random.random_range(20..400)),
     }
 }
 
@@ -394,7 +469,7 @@ mod tests {
     #[test]
     fn a_seed_is_one_schedule_and_another_seed_another_one() {
         let minute = Duration::from_secs(60);
-        for shape in [Shape::Monolith, Shape::Processes] {
+        for shape in [Shape::Monolith, Shape::Processes, Shape::Scale] {
             assert_eq!(Schedule::of(shape, 7, minute), Schedule::of(shape, 7, minute));
             assert_ne!(Schedule::of(shape, 7, minute).faults, Schedule::of(shape, 8, minute).faults);
         }
@@ -418,6 +493,17 @@ mod tests {
         for cut in ["\"reset\"", "\"hold\"", "\"lose_answers\"", "{\"slow\":"] {
             assert!(several.contains(&format!("\"how\":{cut}")), "{cut}");
         }
+        let sharing = (0..12).map(|seed| text(Shape::Scale, seed)).collect::<String>();
+        for kind in ["kill", "kill_after_answer", "kill_starting", "kill_recovering", "pause", "stop", "swap", "cut", "disconnect"] {
+            assert!(sharing.contains(&format!("\"fault\":\"{kind}\"")), "{kind}");
+        }
+        for place in 0..SHARING {
+            for of_one in [format!("\"on\":{{\"one_of_orders\":{place}}}"), format!("\"link\":{{\"one_of_orders_to_database\":{place}}}")] {
+                assert!(sharing.contains(&of_one), "{of_one}");
+            }
+        }
+        // Several processes over one database are what is wanted there, and such a database is copied by other means.
+        assert!(!sharing.contains("\"second\"") && !sharing.contains("\"copy\""));
     }
 
     #[test]
@@ -478,7 +564,7 @@ mod tests {
 
     #[test]
     fn a_schedule_that_was_written_is_read_as_it_was() {
-        for shape in [Shape::Monolith, Shape::Processes] {
+        for shape in [Shape::Monolith, Shape::Processes, Shape::Scale] {
             let schedule = Schedule::of(shape, 3, Duration::from_secs(20));
             let text = serde_json::to_string(&schedule).expect("JSON");
             assert_eq!(serde_json::from_str::<Schedule>(&text).expect("a schedule"), schedule);

@@ -45,6 +45,14 @@ pub fn config(repository: &Path, name: &str) -> anyhow::Result<String> {
     fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// The same over a database of PostgreSQL that the variable `DATABASE_URL` names: what `docs/scale.md` has an operator change.
+pub fn over_postgres(config: &str) -> anyhow::Result<String> {
+    let dsn = config.lines().find(|line| line.trim_start().starts_with("dsn:")).context("a config without a database")?;
+    let indent = &dsn[..dsn.len() - dsn.trim_start().len()];
+    let changed = config.replace("driver: sqlite", "driver: postgres").replace(dsn, &format!("{indent}dsn: \"${{DATABASE_URL}}\""));
+    Ok(changed.lines().filter(|line| !line.trim_start().starts_with("createIfMissing:")).flat_map(|line| [line, "\n"]).collect())
+}
+
 /// The same, but payments go to the bank, and what waits waits shorter: a run is some seconds long.
 pub fn config_of_orders(repository: &Path, name: &str, bank: &str) -> anyhow::Result<String> {
     let mut text = config(repository, name)?;

@@ -19,7 +19,8 @@ use crate::links::Links;
 use crate::member::{Member, data};
 use crate::power::{self, Power};
 use crate::program::Program;
-use crate::schedule::{Link, Shape, Target};
+use crate::schedule::{Link, SHARING, Shape, Target};
+use crate::server::{self, Server};
 use crate::shop;
 
 /// How long the bank may take to open.
@@ -38,6 +39,9 @@ pub struct Places {
     pub variables: Vec<(String, String)>,
 }
 
+/// Names of the processes that share the orders where several do; a single one has the first.
+const ORDERS: [&str; SHARING as usize] = ["orders", "orders-2", "orders-3"];
+
 /// Files of the databases: one for both in the monolith.
 #[derive(Debug, Clone)]
 pub struct Databases {
@@ -45,6 +49,17 @@ pub struct Databases {
     pub orders: PathBuf,
     /// Of accounts and stock.
     pub stock: PathBuf,
+    /// The server that has the databases, if they are no files: then those are what was read from it last.
+    pub server: Option<Arc<Server>>,
+}
+
+impl Databases {
+    /// Reads what is on a server, so that the files have it.
+    pub async fn write_down(&self) -> anyhow::Result<()> {
+        let Some(server) = &self.server else { return Ok(()) };
+        server.write_down(server::ORDERS, &self.orders).await?;
+        server.write_down(server::USERS_PRODUCTS, &self.stock).await
+    }
 }
 
 /// The shop.
@@ -73,13 +88,14 @@ impl Stack {
         let (bank_program, bank) = bank(folder).await?;
         let building = Building { places, folder, journal };
         let mut links = Links::default();
-        let (members, broker) = match shape {
-            Shape::Monolith => (vec![building.monolith(&bank)?], None),
-            Shape::Processes => building.processes(&bank, &mut links).await?,
+        let server = if shape == Shape::Scale { Some(Arc::new(Server::start(port()?).await?)) } else { None };
+        let (members, broker) = match &server {
+            _ if shape == Shape::Monolith => (vec![building.monolith(&bank)?], None),
+            server => building.processes(&bank, &mut links, server.as_deref()).await?,
         };
         let databases = match shape {
             Shape::Monolith => [("shop", "ecommerce.db"); 2],
-            Shape::Processes => [("orders", "orders.db"), ("users-products", "users-products.db")],
+            Shape::Processes | Shape::Scale => [("orders", "orders.db"), ("users-products", "users-products.db")],
         };
         let [orders, stock] = databases.map(|(name, file)| data(folder, name).join(file));
         let last = members.last().context("a shop of no process")?;
@@ -89,7 +105,7 @@ impl Stack {
             components,
             broker,
             links,
-            databases: Databases { orders, stock },
+            databases: Databases { orders, stock, server },
             bank: Client::new(&format!("http://{bank}"))?,
             _bank: bank_program,
         })
@@ -100,31 +116,33 @@ impl Stack {
         &self.base
     }
 
-    /// The files of its databases.
+    /// Its databases.
     pub fn databases(&self) -> &Databases {
         &self.databases
     }
 
     /// The processes that a fault is for; in the monolith always the one.
     pub fn of(&mut self, target: Target) -> impl Iterator<Item = &mut Member> {
-        let name = match target {
-            Target::Gateway => Some("gateway"),
-            Target::UsersProducts => Some("users-products"),
-            Target::Orders => Some("orders"),
-            Target::Shop | Target::Broker => None,
-        };
         let is_alone = self.members.len() == 1;
-        self.members.iter_mut().filter(move |member| is_alone || name.is_none_or(|name| name == member.name))
+        let is_meant = move |name: &str| match target {
+            Target::Gateway => name == "gateway",
+            Target::UsersProducts => name == "users-products",
+            Target::Orders => ORDERS.contains(&name),
+            Target::OneOfOrders(place) => ORDERS.get(usize::from(place)) == Some(&name),
+            Target::Shop => true,
+            Target::Broker | Target::Database => false,
+        };
+        self.members.iter_mut().filter(move |member| is_alone || is_meant(member.name))
     }
 
-    /// The one that has the orders.
+    /// The one that has the orders, the first of several.
     pub fn orders(&mut self) -> anyhow::Result<&mut Member> {
         self.of(Target::Orders).next().context("nobody has the orders")
     }
 
     /// Whether a fault of this target concerns the process that has the orders.
     pub fn has_orders(&mut self, target: Target) -> bool {
-        self.of(target).any(|member| member.name == "orders" || member.name == "shop")
+        self.of(target).any(|member| ORDERS.contains(&member.name) || member.name == "shop")
     }
 
     /// Every component is a good one again, everything passes, and the bank answers at once.
@@ -158,6 +176,8 @@ impl Stack {
         for member in &mut self.members {
             member.launch()?;
             member.until_ready().await?;
+            // From now on its server may be away when it starts; now it is not.
+            member.is_supervised = self.databases.server.is_some();
         }
         Ok(())
     }
@@ -176,21 +196,26 @@ impl Building<'_> {
         self.member("shop", &text, &address()?, &[])
     }
 
-    async fn processes(&self, bank: &str, links: &mut Links) -> anyhow::Result<(Vec<Member>, Option<Broker>)> {
-        let [users_products, orders, gateway] = [address()?, address()?, address()?];
+    /// One process of orders, or several over the databases of a server.
+    async fn processes(&self, bank: &str, links: &mut Links, server: Option<&Server>) -> anyhow::Result<(Vec<Member>, Option<Broker>)> {
+        let shape = if server.is_some() { Shape::Scale } else { Shape::Processes };
+        let [users_products, gateway] = [address()?, address()?];
+        let orders: Vec<String> = ORDERS.into_iter().map(|_| address()).collect::<anyhow::Result<_>>()?;
         let broker_ports = [port()?, port()?];
-        let addresses = Link::ALL.map(|link| match link {
+        let address_of = |link| match link {
             Link::GatewayToUsersProducts | Link::OrdersToUsersProducts => users_products.clone(),
-            Link::GatewayToOrders => orders.clone(),
+            Link::GatewayToOrders => orders[0].clone(),
+            Link::GatewayToOneOfOrders(place) => orders[usize::from(place)].clone(),
+            Link::OneOfOrdersToDatabase(_) => server.map(Server::address).unwrap_or_default(),
             Link::OrdersToBank => bank.to_owned(),
             Link::OrdersToBroker => format!("127.0.0.1:{}", broker_ports[0]),
             Link::UsersProductsToBroker => format!("127.0.0.1:{}", broker_ports[1]),
-        });
+        };
         let mut through = std::collections::BTreeMap::new();
-        for (link, address) in Link::ALL.into_iter().zip(addresses) {
+        for link in Link::of(shape) {
             let listener = free()?;
             through.insert(link, listener.local_addr()?.to_string());
-            links.open(link, listener, address)?;
+            links.open(link, listener, address_of(link))?;
         }
         let to = |link: Link| through.get(&link).cloned().unwrap_or_default();
         let linked =
@@ -199,34 +224,32 @@ impl Building<'_> {
         let broker = Broker::new(&self.places.repository, &self.folder.join("kafka"), &ports).await?;
 
         let repository = &self.places.repository;
-        let orders_config = shop::config_of_orders(repository, "orders.yaml", &format!("http://{}", to(Link::OrdersToBank)))?;
-        let members = vec![
-            self.member(
-                "users-products",
-                &shop::config(repository, "users-products.yaml")?,
-                &users_products,
-                &[("KAFKA_BROKERS", to(Link::UsersProductsToBroker)), ("INTERNAL_SECRET", shop::INTERNAL_SECRET.to_owned())],
-            )?,
-            self.member(
-                "orders",
-                &orders_config,
-                &orders,
-                &[
-                    ("KAFKA_BROKERS", to(Link::OrdersToBroker)),
-                    ("INTERNAL_SECRET", shop::INTERNAL_SECRET.to_owned()),
-                    ("CATALOGUE_URL", format!("http://{}", to(Link::OrdersToUsersProducts))),
-                ],
-            )?,
-            self.member(
-                "gateway",
-                &shop::config(repository, "gateway.yaml")?,
-                &gateway,
-                &[
-                    ("USERS_PRODUCTS_URL", format!("http://{}", to(Link::GatewayToUsersProducts))),
-                    ("ORDERS_URL", format!("http://{}", to(Link::GatewayToOrders))),
-                ],
-            )?,
-        ];
+        let mut orders_config = shop::config_of_orders(repository, "orders.yaml", &format!("http://{}", to(Link::OrdersToBank)))?;
+        let mut users_products_config = shop::config(repository, "users-products.yaml")?;
+        let secret = ("INTERNAL_SECRET", shop::INTERNAL_SECRET.to_owned());
+        let mut of_users_products = vec![("KAFKA_BROKERS", to(Link::UsersProductsToBroker)), secret.clone()];
+        let of_orders =
+            [("KAFKA_BROKERS", to(Link::OrdersToBroker)), secret, ("CATALOGUE_URL", format!("http://{}", to(Link::OrdersToUsersProducts)))];
+        let mut names = &ORDERS[..1];
+        let mut targets = format!("http://{}", to(Link::GatewayToOrders));
+        if let Some(server) = server {
+            orders_config = shop::over_postgres(&orders_config)?;
+            users_products_config = shop::over_postgres(&users_products_config)?;
+            of_users_products.push(("DATABASE_URL", Server::dsn(&server.address(), server::USERS_PRODUCTS)));
+            names = &ORDERS;
+            let each: Vec<String> = (0..SHARING).map(|place| format!("http://{}", to(Link::GatewayToOneOfOrders(place)))).collect();
+            targets = each.join(",");
+        }
+        let mut members = vec![self.member("users-products", &users_products_config, &users_products, &of_users_products)?];
+        for ((name, listen), place) in names.iter().zip(&orders).zip(0..) {
+            let mut own = of_orders.to_vec();
+            if server.is_some() {
+                own.push(("DATABASE_URL", Server::dsn(&to(Link::OneOfOrdersToDatabase(place)), server::ORDERS)));
+            }
+            members.push(self.member(name, &orders_config, listen, &own)?);
+        }
+        let of_gateway = [("USERS_PRODUCTS_URL", format!("http://{}", to(Link::GatewayToUsersProducts))), ("ORDERS_URL", targets)];
+        members.push(self.member("gateway", &shop::config(repository, "gateway.yaml")?, &gateway, &of_gateway)?);
         Ok((members, Some(broker)))
     }
 
@@ -253,6 +276,8 @@ impl Building<'_> {
             journal: Arc::clone(&self.journal),
             program: None,
             started: None,
+            said_before: 0,
+            is_supervised: false,
         })
     }
 }

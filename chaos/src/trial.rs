@@ -44,6 +44,13 @@ pub struct Figures {
     pub ready: Vec<u64>,
     /// For each kill of the process that has the orders, from its being ready again until something went on that was under way, in milliseconds.
     pub resumed: Vec<u64>,
+    /// For each kill of one of several processes that share the orders, which stayed away until all that was under way in it was begun elsewhere: how
+    /// long that took since the kill, in milliseconds.
+    #[serde(default)]
+    pub taken_over: Vec<u64>,
+    /// How often a process that lived was taken for dead by the others, and ended.
+    #[serde(default)]
+    pub replaced: u32,
     /// Orders that there are in the end.
     pub orders: u64,
     /// By state, how many of them.
@@ -124,6 +131,7 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
     };
     nemesis.drain(Target::Shop).await?;
 
+    nemesis.stack.databases().write_down().await?;
     let case = case(&nemesis.stack, folder, topics)?;
     let mut violations = checker::check(&case);
     for line in &case.told {
@@ -144,6 +152,8 @@ pub async fn perform(places: &Places, schedule: &Schedule, folder: &Path) -> any
         shape: schedule.shape,
         ready: nemesis.ready.iter().copied().map(milliseconds).collect(),
         resumed: nemesis.resumption.measured().into_iter().map(milliseconds).collect(),
+        taken_over: nemesis.resumption.taken_over().into_iter().map(milliseconds).collect(),
+        replaced: nemesis.replaced,
         orders: case.database.orders.len() as u64,
         ends,
         kills: nemesis.kills,
@@ -183,14 +193,18 @@ async fn settle(nemesis: &mut Nemesis, quiet: Instant) -> anyhow::Result<Duratio
     nemesis.stack.heal().await?;
     let began = Instant::now();
     // A run in which the process died three times waits for a person, who is here.
-    let released = nemesis.stack.orders()?.operate(&["quarantined", "release", "--all"]).await?;
-    ensure!(released.status.success(), "runs cannot be released: {}", String::from_utf8_lossy(&released.stderr));
     let databases = nemesis.stack.databases().clone();
-    let (mut unrest, mut moved) = (Unrest::of(&databases)?, Instant::now());
+    if let Some(server) = &databases.server {
+        server.release_runs().await?;
+    } else {
+        let released = nemesis.stack.orders()?.operate(&["quarantined", "release", "--all"]).await?;
+        ensure!(released.status.success(), "runs cannot be released: {}", String::from_utf8_lossy(&released.stderr));
+    }
+    let (mut unrest, mut moved) = (Unrest::of(&databases).await?, Instant::now());
     while !unrest.is_over() && moved.elapsed() < STANDSTILL && began.elapsed() < REST_LIMIT {
         nemesis.notice_an_end_of_its_own().await?;
         sleep(Duration::from_millis(100)).await;
-        let now = Unrest::of(&databases)?;
+        let now = Unrest::of(&databases).await?;
         if now != unrest {
             (unrest, moved) = (now, Instant::now());
         }

@@ -40,6 +40,8 @@ const SHRINKING: u64 = 12;
 /// As what the shop runs.
 const MONOLITH: [&str; 2] = ["--shape", "monolith"];
 /// See `MONOLITH`.
+const SCALE: [&str; 2] = ["--shape", "scale"];
+/// See `MONOLITH`.
 const PROCESSES: [&str; 2] = ["--shape", "processes"];
 /// With these the program has bugs and crash points.
 const FAULTS: [&str; 2] = ["--features", "millrace/planted-bugs,millrace/crash-points"];
@@ -52,7 +54,7 @@ pub struct Options {
     #[arg(long)]
     quick: bool,
 
-    /// Random seeds for so many hours, by turns as one process and as three; goes on after a failure, and shortens it.
+    /// Random seeds for so many hours, by turns as one process, as three, and with three of orders; goes on after a failure, and shortens it.
     #[arg(long, value_name = "HOURS", num_args = 0..=1, default_missing_value = "8")]
     long: Option<u64>,
 
@@ -63,6 +65,10 @@ pub struct Options {
     /// The run of a seed in which the shop is three processes over Kafka, once more.
     #[arg(long, value_name = "SEED")]
     processes: Option<u64>,
+
+    /// The run of a seed in which three processes of orders share a database of PostgreSQL, over Kafka and behind a gateway, once more.
+    #[arg(long, value_name = "SEED")]
+    scale: Option<u64>,
 
     /// A run of each shape in which the program kills itself at each place that its source has for that, the first, the second and the
     /// seventh time that it comes there.
@@ -126,6 +132,10 @@ pub fn chaos(options: &Options) -> anyhow::Result<()> {
         jars::prepare()?;
         let seconds = if seed == QUICK_PROCESSES.0 { QUICK_PROCESSES.1 } else { LONG };
         return perform(&PROCESSES, &words([("--seed", seed), ("--seconds", seconds)]));
+    }
+    if let Some(seed) = options.scale {
+        jars::prepare()?;
+        return perform(&SCALE, &words([("--seed", seed), ("--seconds", LONG)]));
     }
     match options.replay {
         Some(seed) if QUICK.0.contains(&seed) => perform(&MONOLITH, &words([("--seed", seed), ("--seconds", QUICK.1)])),

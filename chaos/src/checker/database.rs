@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row};
 use serde_json::Value;
 
 use super::events::CONSUMER;
+use crate::server::{self, Server};
 use crate::stack::Databases;
 
 /// All of it.
@@ -187,7 +188,26 @@ impl Database {
 
 impl Unrest {
     /// What stands in the way now.
-    pub fn of(files: &Databases) -> anyhow::Result<Self> {
+    pub async fn of(databases: &Databases) -> anyhow::Result<Self> {
+        match &databases.server {
+            Some(server) => Self::on(server).await,
+            None => Self::in_files(databases),
+        }
+    }
+
+    async fn on(server: &Server) -> anyhow::Result<Self> {
+        let mut orders = server.connect(server::ORDERS).await?;
+        let mut stock = server.connect(server::USERS_PRODUCTS).await?;
+        let unpublished = "SELECT count(*) FROM unpublished";
+        Ok(Self {
+            orders: Server::count(&mut orders, "SELECT count(*) FROM resources WHERE NOT finished").await?,
+            runs: Server::count(&mut orders, "SELECT count(*) FROM step_runs WHERE status <> 'done'").await?,
+            events: Server::count(&mut orders, unpublished).await? + Server::count(&mut stock, unpublished).await?,
+            unheard: Server::count(&mut orders, &unheard()).await?,
+        })
+    }
+
+    fn in_files(files: &Databases) -> anyhow::Result<Self> {
         let open = |file: &Path| -> anyhow::Result<Connection> {
             let connection = Connection::open(file)?;
             connection.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -203,11 +223,7 @@ impl Unrest {
         if files.stock != files.orders {
             unrest.events += count(&open(&files.stock)?, "SELECT count(*) FROM unpublished")?;
             // What Kafka has may take a while to come back.
-            let sql = format!(
-                "SELECT count(*) FROM outbox WHERE topic LIKE 'order.%'
-                 AND event_id NOT IN (SELECT event_id FROM inbox WHERE consumer = '{CONSUMER}')"
-            );
-            unrest.unheard = count(&orders, &sql)?;
+            unrest.unheard = count(&orders, &unheard())?;
         }
         Ok(unrest)
     }
@@ -216,6 +232,14 @@ impl Unrest {
     pub fn is_over(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// Counts the events of orders that nobody has heard of.
+fn unheard() -> String {
+    format!(
+        "SELECT count(*) FROM outbox WHERE topic LIKE 'order.%'
+         AND event_id NOT IN (SELECT event_id FROM inbox WHERE consumer = '{CONSUMER}')"
+    )
 }
 
 fn count(connection: &Connection, sql: &str) -> anyhow::Result<u64> {
