@@ -171,7 +171,8 @@ test('who has no mouse mends what waits, has a step tried again, cancels, and ha
   await keys.type(page.getByLabel('Email'), member.email)
   await keys.type(page.getByLabel('Password', { exact: true }), member.password)
   await page.keyboard.press('Enter')
-  await way('Waiting')
+  // Back where they came from, with nothing lost on the way.
+  await expect(page.getByRole('heading', { name: 'Waiting', level: 1 })).toBeFocused()
   await act(
     page.getByRole('row', { name: 'order-a' }).getByRole('button', { name: 'Release…' }),
     'Let it go on',

@@ -4,6 +4,7 @@ import type { Page } from '@playwright/test'
 import { file, importFile, node, openAlone, properties, tool } from './editing'
 import { confirm, consoleOf, declined, enter } from './operator'
 import type { RunningStore } from './running/store'
+import { newMember } from './staff'
 import { expect, expectNoViolations, expectNoViolationsInBoth, test } from './store'
 
 const dialog = (page: Page, name: string | RegExp = /^Save as the config of/) => page.getByRole('dialog', { name })
@@ -79,15 +80,28 @@ test('what would strand somebody is not saved, and says why', async ({ visitor, 
 
 test('who may not save is told before they try', async ({ visitor, store }) => {
   const page = await visitor()
-  await loaded(page, store)
+  await page.goto(consoleOf(store))
+  await page.getByRole('button', { name: 'Load the config of monolith' }).click()
+  await expect(node(page, 'orders-api')).toBeVisible()
   await keep(page, '77')
   await tool(page, 'Save').click()
   await expect(dialog(page)).toContainText('To save takes the role admin, and nobody is signed in.')
   await expect(dialog(page).getByRole('link', { name: 'Sign in' })).toBeVisible()
   await expect(dialog(page).getByLabel('Reason')).toHaveCount(0)
   await expectNoViolationsInBoth(page)
-  await enter(page, store, 'designer')
-  await page.getByRole('link', { name: 'Editor' }).click()
+  // Who signs in from here is back here, with what they have made.
+  await page.goto(consoleOf(store, '/machine/order-processing'))
+  await tool(page, 'Save').click()
+  await dialog(page).getByRole('link', { name: 'Sign in' }).click()
+  await page.getByText('No account with a role yet?').click()
+  await expect(page.getByText(/^millrace users grant --config/)).toBeVisible()
+  await expectNoViolationsInBoth(page)
+  const { email, password } = await newMember(store, 'designer')
+  await page.getByLabel('Email').fill(email)
+  await page.getByLabel('Password', { exact: true }).fill(password)
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await expect(page.getByRole('toolbar', { name: 'Machine' })).toBeVisible()
+  await expect(page.locator('.tab-dirty')).toBeVisible()
   await tool(page, 'Save').click()
   await expect(dialog(page)).toContainText('Your account has designer.')
 })

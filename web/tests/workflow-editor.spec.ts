@@ -263,6 +263,7 @@ test('a machine is added and edited from the outline', async ({ page, store }) =
   await expect(page.getByRole('treeitem', { name: 'in_box' })).toBeVisible()
   await properties(page).getByText('Add a transition').click()
   await properties(page).getByLabel('Transition name').fill('unpack')
+  await properties(page).locator('select[name="to"]').selectOption('done')
   await properties(page).getByLabel('Made by').selectOption('a timer')
   await properties(page).getByLabel('After, such as 10m').fill('10m')
   await page.keyboard.press('Enter')

@@ -33,30 +33,75 @@ pub fn between(old: &str, new: &str, environment: &Environment) -> Vec<Change> {
     names.dedup();
     let mut changes = Vec::new();
     for name in names {
-        compare(name, String::new(), (old.get(name), new.get(name)), &mut changes);
+        compare(name, &Place::default(), (old.get(name), new.get(name)), &mut changes);
     }
     changes.truncate(MOST);
     changes
 }
 
-fn compare(part: &str, pointer: String, (old, new): (Option<&Value>, Option<&Value>), changes: &mut Vec<Change>) {
+/// Where something is in a part.
+#[derive(Default)]
+struct Place {
+    pointer: String,
+    /// The same without the numbers of lists: it says whether a secret is there.
+    keys: String,
+}
+
+impl Place {
+    fn below(&self, key: &str) -> Self {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        Self { pointer: format!("{}/{key}", self.pointer), keys: format!("{}/{key}", self.keys) }
+    }
+
+    fn entry(&self, number: usize) -> Self {
+        Self { pointer: format!("{}/{number}", self.pointer), keys: self.keys.clone() }
+    }
+}
+
+fn compare(part: &str, place: &Place, (old, new): (Option<&Value>, Option<&Value>), changes: &mut Vec<Change>) {
     if old == new {
         return;
     }
-    if let (Some(Value::Object(old)), Some(Value::Object(new))) = (old, new) {
-        let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
-            let below = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
-            compare(part, below, (old.get(key), new.get(key)), changes);
+    match (old, new) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            for key in keys {
+                compare(part, &place.below(key), (old.get(key), new.get(key)), changes);
+            }
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) if old.iter().chain(new).all(Value::is_object) && !is_secret(&place.keys) => {
+            compare_lists(part, place, (old, new), changes);
+        }
+        _ => {
+            // What is beside the modules may be named anywhere in them, also where a secret is.
+            let is_hidden = |value: &Value| part.starts_with(EXTENSION) || hides(&place.keys, value);
+            let shown = |value: &Value| if is_hidden(value) { Value::from(HIDDEN) } else { without_secrets(&place.keys, value) };
+            changes.push(Change { part: part.to_owned(), pointer: place.pointer.clone(), from: old.map(&shown), to: new.map(&shown) });
+        }
+    }
+}
+
+/// Between what two lists begin and end with alike: as many entries are compared one by one, others came or went.
+fn compare_lists(part: &str, place: &Place, (old, new): (&[Value], &[Value]), changes: &mut Vec<Change>) {
+    let begun = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let (old, new) = (&old[begun..], &new[begun..]);
+    let ended = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
+    let (old, new) = (&old[..old.len() - ended], &new[..new.len() - ended]);
+    let at = |index: usize| place.entry(begun + index);
+    if old.len() == new.len() {
+        for (index, (old, new)) in old.iter().zip(new).enumerate() {
+            compare(part, &at(index), (Some(old), Some(new)), changes);
         }
         return;
     }
-    // What is beside the modules may be named anywhere in them, also where a secret is.
-    let is_beside = part.starts_with(EXTENSION);
-    let shown = |value: &Value| if is_beside || hides(&pointer, value) { Value::from(HIDDEN) } else { without_secrets(&pointer, value) };
-    changes.push(Change { part: part.to_owned(), from: old.map(&shown), to: new.map(&shown), pointer });
+    for (index, gone) in old.iter().enumerate().filter(|(_, entry)| !new.contains(entry)) {
+        compare(part, &at(index), (Some(gone), None), changes);
+    }
+    for (index, come) in new.iter().enumerate().filter(|(_, entry)| !old.contains(entry)) {
+        compare(part, &at(index), (None, Some(come)), changes);
+    }
 }
 
 /// Names of the variables that a config reads, and of those that are secret by where it reads them.
@@ -136,6 +181,25 @@ mod tests {
         let moved = "# words\nmodules:\n  - {name: auth, type: auth.jwt, config: {secret: one}}\n  - {type: http.server, name: a, config: {address: ':2'}}\n";
         let expected = [("module a".to_owned(), "/config/address".to_owned(), Some(json!(":1")), Some(json!(":2")))];
         assert_eq!(told(moved), expected);
+    }
+
+    #[test]
+    fn one_entry_of_a_long_list_is_one_change() {
+        let hooks = |names: &[&str]| {
+            let hooks: Vec<String> = names.iter().map(|name| format!("{{handler: {name}, apiKeys: [secret-{name}]}}")).collect();
+            format!("workflows: {{statemachine: {{hooks: [{}]}}}}\n", hooks.join(", "))
+        };
+        let told = |old: &[&str], new: &[&str]| {
+            let changes = between(&hooks(old), &hooks(new), &Environment::default()).into_iter();
+            let name =
+                |value: Option<Value>| value.map(|value| value.get("handler").unwrap_or(&value).as_str().unwrap_or_default().to_owned());
+            changes.map(|change| (change.pointer, name(change.from), name(change.to))).collect::<Vec<_>>()
+        };
+        let at = |number: usize| format!("/statemachine/hooks/{number}");
+        assert_eq!(told(&["a", "b"], &["a", "new", "b"]), [(at(1), None, Some("new".to_owned()))]);
+        assert_eq!(told(&["a", "b", "c"], &["a", "c"]), [(at(1), Some("b".to_owned()), None)]);
+        let renamed = told(&["a", "b", "c"], &["a", "other", "c"]);
+        assert!(renamed.contains(&(format!("{}/handler", at(1)), Some("b".to_owned()), Some("other".to_owned()))), "{renamed:?}");
     }
 
     #[test]

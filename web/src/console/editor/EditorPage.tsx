@@ -4,6 +4,8 @@ import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
 import { toast } from '../../shared/ui/toasts'
 import { useOffered } from '../finder/offered.ts'
 import type { Machine } from '../machines.ts'
+import { useProcess } from '../operator/process'
+import { loadFromServer } from './actions.ts'
 import { Canvas } from './Canvas.tsx'
 import { ConnectDialog, connectOrAsk, type Wanted } from './ConnectDialog.tsx'
 import { useEditor, useModel, useShown } from './documents.ts'
@@ -184,11 +186,15 @@ function wantedFromSelection(): Wanted | null {
 
 /** The name is edited in the form. */
 function rename(): void {
-  requestAnimationFrame(() => {
-    const input = document.querySelector<HTMLInputElement>('#panel-properties .setting-input')
-    input?.focus()
-    input?.select()
-  })
+  // At once where the form is there: what is typed next belongs to the name.
+  if (!focusName()) requestAnimationFrame(focusName)
+}
+
+function focusName(): boolean {
+  const input = document.querySelector<HTMLInputElement>('#panel-properties .setting-input')
+  input?.focus()
+  input?.select()
+  return input !== null && document.activeElement === input
 }
 
 const SIDES: readonly [Side, string][] = [
@@ -213,6 +219,7 @@ function Sides({ side }: { side: Side }) {
 function Banner() {
   const { readOnly, modules } = useModel()
   const { text } = useShown()
+  const { process } = useProcess()
   if (readOnly) {
     return (
       <p className="editor-banner" role="status">
@@ -227,7 +234,12 @@ function Banner() {
   return (
     <div className="editor-empty">
       <p>Drag a module here, or import a config.</p>
-      <p>Nothing leaves this browser. What you make is kept here as a draft.</p>
+      {process && (
+        <button type="button" className="button button-quiet" onClick={() => void loadFromServer()}>
+          Load the config of {process.process}
+        </button>
+      )}
+      <p>Nothing leaves this browser until you save. What you make is kept here as a draft.</p>
     </div>
   )
 }

@@ -74,16 +74,23 @@ export function MachineParts({ model, path }: { model: Model; path: Path }) {
 interface AddProps {
   title: string
   make: (given: (key: string) => string) => (now: Model) => Change
+  /** Whether nobody makes a second one: the form closes, so that it does not seem to wait for something. */
+  isOnce?: boolean
   children: ReactNode
 }
 
 /** A small form that makes something. It is empty again when that is made. */
-function Add({ title, make, children }: AddProps) {
+function Add({ title, make, isOnce = false, children }: AddProps) {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const form = event.currentTarget
     const data = new FormData(form)
-    if (perform(make((key) => String(data.get(key) ?? '').trim()))) form.reset()
+    const made = perform(make((key) => String(data.get(key) ?? '').trim()))
+    if (made) form.reset()
+    const details = form.closest('details')
+    if (!made || !isOnce || !details) return
+    details.open = false
+    details.querySelector('summary')?.focus()
   }
   return (
     <details className="machine-add">
@@ -105,21 +112,21 @@ function Text({ name, label, value }: { name: string; label: string; value?: str
   )
 }
 
-function Select({
-  name,
-  label,
-  options,
-  value,
-}: {
+interface SelectProps {
   name: string
   label: string
   options: readonly string[]
   value?: string | null
-}) {
+  /** What is shown until one is chosen, where none of them is meant unless somebody says so. */
+  unchosen?: string
+}
+
+function Select({ name, label, options, value, unchosen }: SelectProps) {
   return (
     <label className="setting">
       <span className="setting-label">{label}</span>
-      <select name={name} className="setting-input" defaultValue={value ?? undefined}>
+      <select name={name} className="setting-input" defaultValue={value ?? undefined} required={unchosen !== undefined}>
+        {unchosen !== undefined && <option value="">{unchosen}</option>}
         {options.map((one) => (
           <option key={one}>{one}</option>
         ))}
@@ -206,8 +213,8 @@ export function TransitionFields({ model, machine, from, to = null, name }: Tran
   return (
     <>
       <Text name="name" label="Transition name" value={name} />
-      <Select name="from" label="From" options={states} value={from} />
-      <Select name="to" label="To" options={states} value={to} />
+      <Select key={from} name="from" label="From" options={states} value={from} unchosen="Choose a state" />
+      <Select key={to} name="to" label="To" options={states} value={to} unchosen="Choose a state" />
       <label className="setting">
         <span className="setting-label">Made by</span>
         <select
@@ -225,7 +232,11 @@ export function TransitionFields({ model, machine, from, to = null, name }: Tran
         <>
           <Text name="after" label="After, such as 10m" />
           <Text name="maxAttempts" label="Times at most; without end if empty" />
-          <Select name="exhausted" label="Then" options={['', ...machine.transitions.map((one) => one.name)]} />
+          <Select
+            name="exhausted"
+            label="Then make, once these are used up"
+            options={['', ...machine.transitions.map((one) => one.name)]}
+          />
         </>
       )}
       {maker === 'an action of a handler' && (
@@ -251,6 +262,9 @@ export function transitionOf(machine: Machine, given: (key: string) => string): 
   return { workflow: machine.name, name: given('name'), from: given('from'), to: given('to'), maker }
 }
 
+/** A time as the schema has it, or a variable that holds one. */
+const DURATION = /^(?=.*[1-9])(?:[0-9]{1,9}(?:ms|[smhd])){1,5}$|\$\{/
+
 function makerOf(by: (typeof MAKERS)[MakerWord], given: (key: string) => string): NewMaker {
   if (by === 'timer') {
     const [most, exhausted] = [given('maxAttempts'), given('exhausted')]
@@ -258,7 +272,10 @@ function makerOf(by: (typeof MAKERS)[MakerWord], given: (key: string) => string)
     if (most !== '' && !(Number.isInteger(number) && number > 0)) {
       throw new Refusal(`\`${most}\` is no number of times. Accepted is a whole number from 1.`)
     }
-    return { by, after: given('after'), ...(most ? { maxAttempts: number } : {}), ...(exhausted ? { exhausted } : {}) }
+    const after = given('after')
+    if (!DURATION.test(after))
+      throw new Refusal(`\`${after}\` is no time. Accepted is one such as 500ms, 15s, 10m or 24h.`)
+    return { by, after, ...(most ? { maxAttempts: number } : {}), ...(exhausted ? { exhausted } : {}) }
   }
   if (by === 'action') return { by, handler: given('handler'), action: given('action') }
   if (by === 'event') return { by, topic: given('topic'), event: given('event') }
@@ -284,7 +301,7 @@ function RunComponent({ model, machine, state }: { model: Model; machine: Machin
     })
   }
   return (
-    <Add title="Run a component here" make={make}>
+    <Add title="Run a component here" make={make} isOnce>
       <Select name="component" label="Component" options={components} />
       <Select name="success" label="Where it accepts, go to" options={states} />
       <Select name="compensate" label="Where it refuses or fails, go to" options={states} />

@@ -7,6 +7,7 @@ import { Field, SelectField } from '../../../shared/ui/Field'
 import * as api from '../../operator/api'
 import { command } from '../../operator/command'
 import { ROLES, useMay, useProcess } from '../../operator/process'
+import { useSignIn } from '../../operator/signIn'
 import { CommandLine } from '../../operator/ui/CommandLine'
 import { Upload } from '../../operator/ui/Upload'
 import { useModel } from '../documents.ts'
@@ -102,6 +103,7 @@ interface BuildingProps {
 
 function Building({ name, purpose, built, onBuilt }: BuildingProps) {
   const { process } = useProcess()
+  const signIn = useSignIn()
   const may = useMay('design')
   const between = purpose.kind === 'step' ? ['--between', `${purpose.from},${purpose.to}`] : []
   const words = ['add', name, `${name}/${name}.wasm`, '--config', 'config.yaml', ...between]
@@ -117,7 +119,7 @@ function Building({ name, purpose, built, onBuilt }: BuildingProps) {
         <CommandLine label="In a terminal" command={command(...words)} />
         {process && (
           <p>
-            <Link to="/sign-in" onClick={close}>
+            <Link to={signIn} onClick={close}>
               Sign in
             </Link>
           </p>

@@ -10,6 +10,7 @@ import { FormError, TextField, useFocusOnError } from '../../../shared/ui/Field'
 import { command, WHY } from '../../operator/command'
 import type { Config, Plan, SaveResult } from '../../operator/config'
 import { ROLES, useProcess } from '../../operator/process'
+import { useSignIn } from '../../operator/signIn'
 import { CommandLine } from '../../operator/ui/CommandLine'
 import { Consequences, type Told } from '../../operator/ui/Consequences'
 import { Difference } from '../../operator/ui/Difference'
@@ -78,13 +79,14 @@ function Body({ saving }: { saving: Saving }) {
 }
 
 function Untold({ why, isSignedOut }: { why: string; isSignedOut: boolean }) {
+  const signIn = useSignIn()
   return (
     <>
       <p>{isSignedOut ? 'The process tells its config only to who has signed in.' : why}</p>
       <p>To save takes the role {ROLES.deploy}. What you have made stays here as a draft meanwhile.</p>
       <div className="actions">
         <FileButton />
-        <Link to="/sign-in" className="button" onClick={close}>
+        <Link to={signIn} className="button" onClick={close}>
           Sign in
         </Link>
       </div>
@@ -129,6 +131,7 @@ function Question({ now, plan, save }: QuestionProps) {
   const saving = useAction(save, { onSuccess: () => undefined })
   useFocusOnError(form, saving.error)
   const whyNot = useWhyNot(now)
+  const signIn = useSignIn()
   const isSignedIn = session.useSession() !== null
   const isSame = text === now.text
   const canSave = whyNot === null && plan.valid && plan.stranded.length === 0 && !isSame
@@ -147,7 +150,7 @@ function Question({ now, plan, save }: QuestionProps) {
         <p className="save-refusal">
           {whyNot}{' '}
           {!isSignedIn && (
-            <Link to="/sign-in" onClick={close}>
+            <Link to={signIn} onClick={close}>
               Sign in
             </Link>
           )}

@@ -12,6 +12,7 @@ import { When } from '../../../shared/desk/ui/When'
 import { Link } from '../../../shared/router'
 import { Heading } from '../../../shared/ui/Page'
 import * as api from '../audit'
+import { useSignIn } from '../signIn'
 import { actor as named } from '../words'
 
 const COLUMNS: readonly Column<api.Entry>[] = [
@@ -55,6 +56,7 @@ function Subject({ subject }: { subject: string }) {
 export default function AuditPage() {
   const { roles } = session.useClaims()
   const isSignedIn = session.useSession() !== null
+  const signIn = useSignIn()
   const { data: place } = useAnswer('console/audit-place', (signal) => api.place(signal))
   return (
     <div className="page">
@@ -68,7 +70,7 @@ export default function AuditPage() {
           ) : (
             <p>
               The audit log is for the role admin.{' '}
-              {isSignedIn ? 'Your account does not have it.' : <Link to="/sign-in">Sign in</Link>}
+              {isSignedIn ? 'Your account does not have it.' : <Link to={signIn}>Sign in</Link>}
             </p>
           )}
         </>

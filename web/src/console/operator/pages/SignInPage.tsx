@@ -4,23 +4,30 @@ import { useAction } from '../../../shared/answers'
 import { ApiError, explain } from '../../../shared/api/errors'
 import * as desk from '../../../shared/desk/session'
 import { LoginPage } from '../../../shared/desk/ui/LoginPage'
-import { Link, navigate, usePath } from '../../../shared/router'
+import { Link, lastAddress, navigate } from '../../../shared/router'
 import { FormError, TextField } from '../../../shared/ui/Field'
 import * as api from '../api'
+import { useWayBack } from '../signIn'
+import { CommandLine } from '../ui/CommandLine'
 
 export function SignInPage() {
-  const path = usePath()
+  const back = useWayBack()
   const done = () => {
-    if (path === '/sign-in') navigate('/instances', { replace: true })
+    if (back) navigate(lastAddress(back), { replace: true })
   }
   return (
     <div className="sign-in">
       <LoginPage
         name="Millrace console"
         words="For those who run the process: support, operator, designer, admin."
-        elsewhere={<Link to="/">Go on without</Link>}
+        elsewhere={<Link to={back === '/instances' ? '/' : (back ?? '/')}>Go on without</Link>}
         onDone={done}
       />
+      <details>
+        <summary>No account with a role yet?</summary>
+        <p>Register in the store as a customer does. Then give that account a role, on the machine of the process:</p>
+        <CommandLine command="millrace users grant --config configs/monolith.yaml you@example.com admin" />
+      </details>
       <details>
         <summary>Sign in with a token</summary>
         <Token onDone={done} />

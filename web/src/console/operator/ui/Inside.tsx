@@ -7,6 +7,7 @@ import { Link } from '../../../shared/router'
 import { PageSkeleton } from '../../../shared/ui/PageSkeleton'
 import { SignInPage } from '../pages/SignInPage'
 import { useProcess } from '../process'
+import { useSignIn } from '../signIn'
 import { CommandLine } from './CommandLine'
 
 export function Inside({ children }: { children: ReactNode }) {
@@ -21,6 +22,7 @@ export function Inside({ children }: { children: ReactNode }) {
 
 function NotForYou({ why }: { why: string }) {
   const isSignedIn = session.useSession() !== null
+  const signIn = useSignIn()
   return (
     <Notice icon="info" title="This process tells you nothing">
       <p>{why}</p>
@@ -30,7 +32,7 @@ function NotForYou({ why }: { why: string }) {
             Sign out
           </button>
         ) : (
-          <Link to="/sign-in" className="button">
+          <Link to={signIn} className="button">
             Sign in
           </Link>
         )}

@@ -7,11 +7,13 @@ import { ThemeButton } from '../../../shared/ui/ThemeButton'
 import { toast } from '../../../shared/ui/toasts'
 import { useLive } from '../live'
 import { useProcess } from '../process'
+import { useSignIn } from '../signIn'
 
 export function Who() {
   const user = session.useSession()?.user
   const { roles } = session.useClaims()
   const { process } = useProcess()
+  const signIn = useSignIn()
   return (
     <>
       <Process />
@@ -28,7 +30,7 @@ export function Who() {
             Sign out
           </button>
         ) : (
-          <Link to="/sign-in" className="desk-sign-out">
+          <Link to={signIn} className="desk-sign-out">
             Sign in
           </Link>
         )}
