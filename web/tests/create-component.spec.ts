@@ -6,6 +6,7 @@ import { exported, file, importFile, node, openAlone, tool } from './editing'
 import { Keys } from './keys'
 import { confirm, consoleOf, enter } from './operator'
 import { repository } from './running/program'
+import { newMember } from './staff'
 import { expect, expectNoViolations, expectNoViolationsInBoth, test } from './store'
 
 /** It stands for what somebody has built. */
@@ -109,4 +110,26 @@ test('the page of components leads to it, and who may not change components is t
   await expectNoViolationsInBoth(page)
   await dialog(page).getByRole('button', { name: 'Close' }).click()
   await expect(page.locator('.react-flow')).toBeVisible()
+})
+
+test('what was said of a component is still there for who has signed in meanwhile', async ({ page, store }) => {
+  const member = await newMember(store, 'designer')
+  await page.goto(consoleOf(store))
+  await tool(page, 'Load Server').click()
+  await tool(page, 'Components').click()
+  await panel(page).getByRole('button', { name: 'Create Component' }).click()
+  await dialog(page).getByLabel('Name').fill('fraud-check')
+  await dialog(page).getByLabel('Language').selectOption('Go')
+  await dialog(page).getByLabel('A handler of events').check()
+  await dialog(page).getByLabel('Topic').fill('order.paid')
+  await dialog(page).getByRole('link', { name: 'Sign in' }).click()
+  await page.getByLabel('Email').fill(member.email)
+  await page.getByLabel('Password', { exact: true }).fill(member.password)
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await expect(dialog(page).getByLabel('Name')).toHaveValue('fraud-check')
+  await expect(dialog(page).getByLabel('Language')).toHaveValue('go')
+  await expect(dialog(page).getByLabel('Topic')).toHaveValue('order.paid')
+  await dialog(page).getByRole('button', { name: 'Close' }).click()
+  await panel(page).getByRole('button', { name: 'Create Component' }).click()
+  await expect(dialog(page).getByLabel('Name')).toHaveValue('')
 })

@@ -175,8 +175,8 @@ test('an instance is led through the machine by hand, on the drawing, as a table
   await expect(state(page, 'validated')).toContainText('1×')
   await expect(page.locator('.way-open')).not.toHaveCount(0)
   await expectNoViolationsInBoth(page)
-  await next(/^step-payment fails for now/).press('Enter')
-  await expect(next('step-payment fails for now tried again: attempt 3 of 3')).toBeVisible()
+  await next(/^step-payment breaks off/).press('Enter')
+  await expect(next('step-payment breaks off tried again: attempt 3 of 3')).toBeVisible()
   await next(/^step-payment refuses/).press('Enter')
   // The timer is not waited for.
   await next(/^10s pass \(1 of 3\)/).press('Enter')

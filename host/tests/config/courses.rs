@@ -59,6 +59,7 @@ impl Walker<'_> {
                     "rejected" => StepOutcome::Rejected,
                     "permanent" => StepOutcome::Permanent,
                     "transient" => StepOutcome::Transient,
+                    "unserved" => StepOutcome::Unserved,
                     other => panic!("no outcome is called '{other}'"),
                 };
                 let attempt = self.attempts.get(step).copied().unwrap_or(1);

@@ -15,6 +15,7 @@ import {
   type Simulated,
   type Simulation,
   simulation,
+  walked,
 } from './simulate.ts'
 import { repository } from './testing/corpus.ts'
 
@@ -123,18 +124,86 @@ describe('an instance that nobody runs', () => {
     if (!machine) throw new Error('the shop has no orders')
     const paying = created(machine)
     const told = (outcome: Outcome) => choices(machine, outcome.now).map(({ label, leads }) => `${label} ${leads}`)
-    const step = (outcome: Outcome, name: string, answer: 'accepted' | 'rejected' | 'transient') =>
+    const step = (outcome: Outcome, name: string, answer: 'accepted' | 'rejected' | 'transient' | 'unserved') =>
       advanced(machine, outcome.now, { what: 'step', step: name, outcome: answer }) ?? paying
     const begun = choices(machine, paying.now)[0]
     expect(begun).toBeDefined()
     let outcome = paying
     while (outcome.now.state !== 'paying')
       outcome = advanced(machine, outcome.now, choices(machine, outcome.now)[0]?.input as Input) ?? paying
-    expect(told(outcome)).toContain('step-payment fails for now tried again: attempt 2 of 3')
+    expect(told(outcome)).toContain('step-payment breaks off tried again: attempt 2 of 3')
     const again = step(step(outcome, 'step-payment', 'transient'), 'step-payment', 'transient')
-    expect(told(again)).toContain('step-payment fails the last time to payment_failed')
+    expect(told(again)).toContain('step-payment breaks off the last time to payment_failed')
+    expect(told(again)).toContain('step-payment gets no answer from what it calls the last time to payment_failed')
+    // What the component calls has not answered: that is no attempt of the timer, but the next one waits longer.
+    const unserved = (outcome: Outcome) => {
+      const last = step(step(outcome, 'step-payment', 'unserved'), 'step-payment', 'unserved')
+      return step(last, 'step-payment', 'unserved')
+    }
+    const waited = (outcome: Outcome) =>
+      advanced(machine, outcome.now, { what: 'timer', transition: 'retry_payment' }) ?? paying
+    expect(told(unserved(outcome)).some((words) => /^10s pass \(1 of 3\) to paying$/.test(words))).toBe(true)
+    const twice = told(unserved(waited(unserved(outcome))))
+    expect(twice).toContain('10s, longer than before, two minutes at most, pass (1 of 3) to paying')
     const declined = step(outcome, 'step-payment', 'rejected')
     expect(declined.now.state).toBe('payment_failed')
     expect(told(declined).some((words) => /^10s pass \(1 of \d+\) to paying$/.test(words))).toBe(true)
+  })
+
+  /** Orders of the shop, with another time before a payment is tried again. */
+  function orders(after = '10s'): Simulation {
+    const config = readFileSync(join(repository, 'configs/monolith.yaml'), 'utf8')
+    const { source, machines } = lens(config.replace(`\${PAYMENT_RETRY_AFTER:-10s}`, after))
+    const machine = machines.find(({ name }) => name === 'order-processing')
+    if (!machine) throw new Error('the shop has no orders')
+    return simulation(source.value, machine)
+  }
+
+  const payment = (outcome: 'accepted' | 'rejected' | 'unserved'): Input => ({
+    what: 'step',
+    step: 'step-payment',
+    outcome,
+  })
+  const retry: Input = { what: 'timer', transition: 'retry_payment' }
+  const unserved = [payment('unserved'), payment('unserved'), payment('unserved')]
+  const toPaying: Input[] = [{ what: 'step', step: 'step-validate', outcome: 'accepted' }]
+
+  function go(machine: Simulation, inputs: readonly Input[]): Simulated {
+    const walk = walked(machine, inputs)
+    expect(walk.inputs).toEqual(inputs)
+    return walk.now
+  }
+
+  it.each([
+    ['10s', true],
+    ['1m59s', true],
+    ['500ms', true],
+    ['2m', false],
+    ['120 seconds', false],
+    ['1h', false],
+    ['1w 10s', false],
+  ])('tells that %s grow after visits without an answer: %s', (after, grows) => {
+    const machine = orders(after)
+    const now = go(machine, [...toPaying, ...unserved, retry, ...unserved])
+    const label = choices(machine, now).find(({ transition }) => transition === 'retry_payment')?.label
+    expect(label).toBe(`${after}${grows ? ', longer than before, two minutes at most,' : ''} pass (1 of 3)`)
+  })
+
+  it('uses its attempts up by what it is answered, not by what nobody answers', () => {
+    const machine = orders()
+    const rounds = Array.from({ length: 3 }, () => [...unserved, retry]).flat()
+    const before = [...toPaying, ...rounds]
+    expect(go(machine, before).state).toBe('paying')
+    // The last of these three is served, and so the first attempt that counts.
+    const refused = Array.from({ length: 2 }, () => [payment('rejected'), retry]).flat()
+    expect(go(machine, [...before, ...refused]).state).toBe('paying')
+    const last = walked(machine, [...before, ...refused, payment('rejected')])
+    expect(last.now.state).toBe('cancelled')
+    expect(last.outcomes.at(-1)?.made).toContainEqual({
+      transition: 'abandon_payment',
+      from: 'payment_failed',
+      to: 'cancelled',
+      cause: 'exhausted',
+    })
   })
 })

@@ -20,7 +20,7 @@ export type Cause =
 export type Input =
   | { what: 'fire'; transition: string; cause: 'api' | 'event' }
   | { what: 'timer'; transition: string }
-  | { what: 'step'; step: string; outcome: 'accepted' | 'rejected' | 'permanent' | 'transient' }
+  | { what: 'step'; step: string; outcome: 'accepted' | 'rejected' | 'permanent' | 'transient' | 'unserved' }
 
 /** A transition that was made. */
 export interface Made {
@@ -48,6 +48,8 @@ export interface Simulated {
   firings: Readonly<Record<string, number>>
   /** The attempt that a step is at. */
   attempts: Readonly<Record<string, number>>
+  /** Visits in a row that nobody served, up to the last one that has ended, before a state with a deadline. */
+  unserved: number
 }
 
 /** An instance after something has happened, and what has come of that. */
@@ -232,7 +234,14 @@ function impliedBy(
 
 /** A new instance. */
 export function created(machine: Simulation): Outcome {
-  const course = new Course(machine, { state: machine.initial, version: 0, visits: {}, firings: {}, attempts: {} })
+  const course = new Course(machine, {
+    state: machine.initial,
+    version: 0,
+    visits: {},
+    firings: {},
+    attempts: {},
+    unserved: 0,
+  })
   if (machine.initialTransition !== null) course.fire(machine.initialTransition, 'created')
   return course.settle()
 }
@@ -253,12 +262,13 @@ function answered(course: Course, { step: name, outcome }: Extract<Input, { what
   const step = machine.steps.get(name)
   if (!step || (now.visits[name] ?? 0) === 0 || machine.ways.get(step.success)?.from !== now.state) return null
   const attempt = now.attempts[name] ?? 1
-  if (outcome === 'transient' && attempt <= step.maxRetries) {
+  if ((outcome === 'transient' || outcome === 'unserved') && attempt <= step.maxRetries) {
     return { now: { ...now, attempts: { ...now.attempts, [name]: attempt + 1 } }, made: [], started: [] }
   }
   if (outcome === 'accepted') course.fire(step.success, 'accepted')
   else if (outcome === 'rejected') course.fire(step.reject, 'rejected')
   else course.fire(step.compensate, 'failed')
+  course.serve(outcome !== 'unserved', machine.ways.get(step.success)?.from ?? '')
   return course.settle()
 }
 
@@ -291,6 +301,23 @@ class Course {
       this.now = { ...this.now, firings }
     }
     this.fire(transition, cause)
+  }
+
+  /**
+   * A visit has ended, and whether anybody served it. Before a state with a deadline it was no attempt where nobody did: what the timer of
+   * that state has made to get back to `tried` does not count.
+   */
+  serve(isServed: boolean, tried: string): void {
+    if (isServed || !this.machine.deadlines.has(this.now.state)) {
+      this.now = { ...this.now, unserved: 0 }
+      return
+    }
+    this.now = { ...this.now, unserved: this.now.unserved + 1 }
+    const timer = this.machine.timers.get(this.now.state)
+    const way = timer === undefined ? undefined : this.machine.ways.get(timer)
+    if (timer === undefined || way?.to !== tried || way.maxAttempts === null) return
+    const made = this.now.firings[timer]
+    if (made) this.now = { ...this.now, firings: { ...this.now.firings, [timer]: made - 1 } }
   }
 
   /** Makes what does not wait. It ends also for a machine whose transitions go round: the checker tells of these. */
@@ -360,14 +387,16 @@ function stepChoices(machine: Simulation, now: Simulated): Choice[] {
       transition,
     })
     const again = `tried again: attempt ${attempt + 1} of ${step.maxRetries + 1}`
-    const transient = answer('transient', 'fails for now', step.compensate)
+    const passing = (outcome: 'transient' | 'unserved', label: string, last: string): Choice =>
+      isLast
+        ? answer(outcome, last, step.compensate)
+        : { ...answer(outcome, label, step.compensate), leads: again, transition: null }
     return [
       answer('accepted', 'accepts', step.success),
       answer('rejected', 'refuses', step.reject),
       answer('permanent', 'fails for good', step.compensate),
-      isLast
-        ? { ...transient, label: `${name} fails the last time` }
-        : { ...transient, leads: again, transition: null },
+      passing('transient', 'breaks off', 'breaks off the last time'),
+      passing('unserved', 'gets no answer from what it calls', 'gets no answer from what it calls the last time'),
     ]
   })
 }
@@ -385,11 +414,31 @@ function timerChoices(machine: Simulation, now: Simulated): Choice[] {
   const way = timer === undefined ? undefined : machine.ways.get(timer)
   if (timer !== undefined && way) {
     const time = (now.firings[timer] ?? 0) + 1
-    found.push(choice(timer, `${way.after} pass${way.maxAttempts === null ? '' : ` (${time} of ${way.maxAttempts})`}`))
+    const times = way.maxAttempts === null ? '' : ` (${time} of ${way.maxAttempts})`
+    const longer = now.unserved > 1 && canGrow(way.after) ? ', longer than before, two minutes at most,' : ''
+    found.push(choice(timer, `${way.after}${longer} pass${times}`))
   }
   if (deadline !== undefined)
     found.push(choice(deadline, `the deadline passes (${machine.ways.get(deadline)?.deadline})`))
   return found
+}
+
+/** What visits in a row that nobody served make a wait at most, unless its timer says more by itself: in seconds. */
+const UNSERVED_WAIT = 120
+
+/** Whether visits that nobody served make this wait longer; not so of one that cannot be read. */
+function canGrow(after: string | null): boolean {
+  const parts = [...(after ?? '').matchAll(/([\d.]+)\s*([a-zµ]+)/gi)]
+  const seconds = parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * secondsOf(unit), 0)
+  return parts.length > 0 && seconds < UNSERVED_WAIT
+}
+
+/** How long a unit of time in a config is. Those from an hour on are too long to be told apart. */
+function secondsOf(unit: string): number {
+  if (/^(n|u|µ)/.test(unit)) return 0
+  if (/^(ms|msec|millis)$/.test(unit)) return 0.001
+  if (/^(s|secs?|seconds?)$/.test(unit)) return 1
+  return /^(m|mins?|minutes?)$/.test(unit) ? 60 : 3600
 }
 
 /** What somebody asks for, or an event brings; what a timer does anybody may do sooner. */

@@ -34,6 +34,11 @@ export function usePath(): string {
   return useHashLocation()[0].replace(/\?.*$/, '')
 }
 
+/** The path with what it is asked for, as it is written. */
+export function useAddress(): string {
+  return useHashLocation()[0]
+}
+
 /** What follows the `?` of the path, by name. */
 export function useQuery(): URLSearchParams {
   const written = useHashLocation()[0].replace(/^[^?]*/, '')

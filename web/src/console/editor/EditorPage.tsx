@@ -8,6 +8,7 @@ import { useProcess } from '../operator/process'
 import { loadFromServer } from './actions.ts'
 import { Canvas } from './Canvas.tsx'
 import { ConnectDialog, connectOrAsk, type Wanted } from './ConnectDialog.tsx'
+import { useBegun } from './components/begun.ts'
 import { useEditor, useModel, useShown } from './documents.ts'
 import { keepDrafts } from './drafts.ts'
 import { editorCommands } from './finding.ts'
@@ -66,7 +67,7 @@ export default function EditorPage({ machine, isCreating = false, hasProcesses =
     return () => view({ saving: false, creating: false, help: false })
   }, [])
   useEffect(() => {
-    if (isCreating) view({ creating: true })
+    if (isCreating || useBegun.getState().isLeft) view({ creating: true })
   }, [isCreating])
   useHostsWord()
   useRefusals()

@@ -213,8 +213,8 @@ export function TransitionFields({ model, machine, from, to = null, name }: Tran
   return (
     <>
       <Text name="name" label="Transition name" value={name} />
-      <Select key={from} name="from" label="From" options={states} value={from} unchosen="Choose a state" />
-      <Select key={to} name="to" label="To" options={states} value={to} unchosen="Choose a state" />
+      <Select key={`from ${from}`} name="from" label="From" options={states} value={from} unchosen="Choose a state" />
+      <Select key={`to ${to}`} name="to" label="To" options={states} value={to} unchosen="Choose a state" />
       <label className="setting">
         <span className="setting-label">Made by</span>
         <select

@@ -1,6 +1,7 @@
 /** The config as a tree of words: everything that can be done on the canvas can be done here, by keys alone. */
 import './Outline.css'
 import { type KeyboardEvent, useMemo, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import type { Model } from '../lens.ts'
 import type { OutlineItem } from '../outline.ts'
 import type { Path } from '../source.ts'
@@ -62,7 +63,9 @@ export function Outline({ onConnect, onRename }: Props) {
         go(rows[at - 1])
       },
       F2: () => {
-        choose(model, row)
+        if (!isPart(row)) return
+        // Its own form has to be there: that of what was chosen before would take what is typed.
+        flushSync(() => choose(model, row))
         onRename()
       },
     }
@@ -105,7 +108,7 @@ export function Outline({ onConnect, onRename }: Props) {
           onKeyDown={(event) => press(event, row)}
           onClick={() => {
             setFocus(row.id)
-            if (row.path && row.level > 1) choose(model, row)
+            if (isPart(row)) choose(model, row)
             else open(row, closed.has(row.id))
           }}
         >
@@ -137,10 +140,15 @@ function moduleOf(model: Model, path: Path | null): string | null {
   return path?.[0] === 'modules' && path.length === 2 ? (model.modules[Number(path[1])]?.name ?? null) : null
 }
 
-function choose(model: Model, { path, level }: Row): void {
-  if (!path || level === 1) return
-  const name = moduleOf(model, path)
-  select(name === null ? { path } : { modules: [name] })
+/** Not a heading, which stands for no part of the config. */
+function isPart(row: Row): row is Row & { path: Path } {
+  return row.path !== null && row.level > 1
+}
+
+function choose(model: Model, row: Row): void {
+  if (!isPart(row)) return
+  const name = moduleOf(model, row.path)
+  select(name === null ? { path: row.path } : { modules: [name] })
 }
 
 /** Goes on in the form. */

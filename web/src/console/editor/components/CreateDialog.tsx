@@ -12,6 +12,7 @@ import { CommandLine } from '../../operator/ui/CommandLine'
 import { Upload } from '../../operator/ui/Upload'
 import { useModel } from '../documents.ts'
 import { view } from '../view.ts'
+import { forget, leave, say, useBegun } from './begun.ts'
 import { Files } from './Files.tsx'
 import { LANGUAGES, wrongName } from './languages.ts'
 import type { Purpose } from './newComponent.ts'
@@ -21,18 +22,18 @@ import { Trying } from './Trying.tsx'
 
 /** Its own address is left with it. */
 function close(): void {
+  forget()
   view({ creating: false })
   if (location.hash.startsWith('#/create')) navigate('/', { replace: true })
 }
 
 export default function CreateDialog() {
-  const [name, setName] = useState('')
-  const [language, setLanguage] = useState('rust')
+  const { name, language } = useBegun()
   const [built, setBuilt] = useState<api.NewComponent>()
   const purpose = usePurpose(useModel())
   const wrong = wrongName(name)
   const rename = (next: string) => {
-    setName(next)
+    say({ name: next })
     setBuilt(undefined)
   }
   return (
@@ -52,7 +53,7 @@ export default function CreateDialog() {
             <SelectField
               label="Language"
               value={language}
-              onChange={({ currentTarget }) => setLanguage(currentTarget.value)}
+              onChange={({ currentTarget }) => say({ language: currentTarget.value })}
             >
               {LANGUAGES.map(([own, label]) => (
                 <option key={own} value={own}>
@@ -119,7 +120,7 @@ function Building({ name, purpose, built, onBuilt }: BuildingProps) {
         <CommandLine label="In a terminal" command={command(...words)} />
         {process && (
           <p>
-            <Link to={signIn} onClick={close}>
+            <Link to={signIn} onClick={leave}>
               Sign in
             </Link>
           </p>

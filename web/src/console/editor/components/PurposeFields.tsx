@@ -1,7 +1,8 @@
 /** What a new component is for, in the words of this config. */
-import { useId, useState } from 'react'
+import { useId } from 'react'
 import { Field, SelectField } from '../../../shared/ui/Field'
 import type { Model } from '../../lens.ts'
+import { type Chosen, say, useBegun } from './begun.ts'
 import { type Purpose, topics, type Way, ways } from './newComponent.ts'
 
 const KINDS: readonly (readonly [Purpose['kind'], string])[] = [
@@ -10,20 +11,14 @@ const KINDS: readonly (readonly [Purpose['kind'], string])[] = [
   ['module', 'Not yet known'],
 ]
 
-interface Chosen {
-  kind: Purpose['kind']
-  way: Way | undefined
-  otherwise: string
-  topic: string
-}
-
 /** What is chosen, and what can be. */
 export function usePurpose(model: Model) {
   const all = ways(model)
-  const [chosen, setChosen] = useState<Chosen>({ kind: 'step', way: undefined, otherwise: '', topic: '' })
+  const chosen = useBegun((begun) => begun.chosen)
   // Where there is no machine nothing can be a step.
   const kind = chosen.kind === 'step' && all.length === 0 ? 'module' : chosen.kind
-  const way = chosen.way ?? all[0]
+  // The config may be another one by now.
+  const way = all.find(({ from, to }) => from === chosen.way?.from && to === chosen.way.to) ?? all[0]
   const failures = failuresOf(model, way)
   // One end for what has failed needs no word.
   const otherwise = chosen.otherwise || (failures.length > 1 ? (failures[0] ?? '') : '')
@@ -32,7 +27,7 @@ export function usePurpose(model: Model) {
     ways: all,
     failures,
     chosen: { ...chosen, kind, way, otherwise },
-    choose: (change: Partial<Chosen>) => setChosen({ ...chosen, ...change }),
+    choose: (change: Partial<Chosen>) => say({ chosen: { ...chosen, ...change } }),
     purpose: purposeOf({ ...chosen, kind, way, otherwise }),
   }
 }

@@ -141,7 +141,8 @@ const CAUSES: Readonly<Record<Made['cause'], string>> = {
 /** What has come of one input. */
 function wordsOf({ made, started }: Outcome, input: Input | undefined): string {
   if (made.length === 0) {
-    return input?.what === 'step' ? `${input.step} failed and is tried again` : 'It was made'
+    if (input?.what !== 'step') return 'It was made'
+    return `${input.step} ${input.outcome === 'unserved' ? 'got no answer' : 'broke off'} and is tried again`
   }
   const ways = made.map(({ transition, to, cause }) => `${transition} to ${to}, ${CAUSES[cause]}`)
   const starts = started.map(({ kind, name, visit }) => {

@@ -4,23 +4,28 @@ import { useAction } from '../../../shared/answers'
 import { ApiError, explain } from '../../../shared/api/errors'
 import * as desk from '../../../shared/desk/session'
 import { LoginPage } from '../../../shared/desk/ui/LoginPage'
-import { Link, lastAddress, navigate } from '../../../shared/router'
+import { Link, navigate } from '../../../shared/router'
 import { FormError, TextField } from '../../../shared/ui/Field'
 import * as api from '../api'
+import { useProcess } from '../process'
 import { useWayBack } from '../signIn'
 import { CommandLine } from '../ui/CommandLine'
 
 export function SignInPage() {
   const back = useWayBack()
+  const { error } = useProcess()
+  const isRefused = error instanceof ApiError && error.failure === 'unauthorized'
+  // Who has to be somebody would meet the sign-in again on all pages but the first one.
+  const without = back === undefined || back === '/instances' || isRefused ? '/' : back
   const done = () => {
-    if (back) navigate(lastAddress(back), { replace: true })
+    if (back) navigate(back, { replace: true })
   }
   return (
     <div className="sign-in">
       <LoginPage
         name="Millrace console"
         words="For those who run the process: support, operator, designer, admin."
-        elsewhere={<Link to={back === '/instances' ? '/' : (back ?? '/')}>Go on without</Link>}
+        elsewhere={<Link to={without}>Go on without</Link>}
         onDone={done}
       />
       <details>

@@ -98,8 +98,9 @@ function Parts({ parts }: { parts: readonly Part[] }) {
               </div>
               {values.length > 0 && (
                 <dl>
-                  {values.map((value) => (
-                    <div key={value.name}>
+                  {values.map((value, index) => (
+                    // biome-ignore lint/suspicious/noArrayIndexKey: two values may have one name, and a plan does not change
+                    <div key={index}>
                       <dt>{value.name}</dt>
                       <dd>
                         {value.from === null ? <i>nothing</i> : <code>{value.from}</code>} <span>becomes</span>{' '}
