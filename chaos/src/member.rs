@@ -26,6 +26,9 @@ const SUPERVISED_EVERY: Duration = Duration::from_millis(500);
 /// What a process says that lives and was taken for dead by those that it shares a database with.
 const REPLACED: &str = "another process has taken over what this one had in the database";
 
+/// What a process says that ends at its start because of a database on a server that is away.
+const CUT_OFF: [&str; 2] = ["cannot use the database", "the database server cannot be reached"];
+
 /// Runs that it begins at once where it is told nothing else, see `configs/`.
 const DEFAULT_RUNS: usize = 512;
 
@@ -83,7 +86,8 @@ impl Member {
         let deadline = Instant::now() + READY_LIMIT;
         while !client.is_well("/readyz").await {
             if let Some(status) = self.program()?.ended()? {
-                if !self.is_supervised {
+                // Any other reason is one of the program's own.
+                if !self.is_supervised || !(self.was_replaced()? || self.has_said(&CUT_OFF)?) {
                     bail!("{} ended by itself at its start ({status})", self.name);
                 }
                 sleep(SUPERVISED_EVERY).await;
@@ -97,9 +101,13 @@ impl Member {
 
     /// Whether the process that was started last says that others have taken it for dead, which is why it ends.
     pub fn was_replaced(&self) -> anyhow::Result<bool> {
+        self.has_said(&[REPLACED])
+    }
+
+    fn has_said(&self, words: &[&str]) -> anyhow::Result<bool> {
         let said = std::fs::read(self.log())?;
-        let since = said.get(usize::try_from(self.said_before)?..).unwrap_or_default();
-        Ok(String::from_utf8_lossy(since).contains(REPLACED))
+        let since = String::from_utf8_lossy(said.get(usize::try_from(self.said_before)?..).unwrap_or_default());
+        Ok(words.iter().any(|word| since.contains(word)))
     }
 
     fn log(&self) -> PathBuf {

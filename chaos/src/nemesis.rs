@@ -338,15 +338,18 @@ impl Nemesis {
 
     /// Asks it to stop, and holds it to what it promises of that.
     pub async fn drain(&mut self, on: Target) -> anyhow::Result<()> {
-        let mut wrong = Vec::new();
+        let (mut wrong, mut replaced) = (Vec::new(), 0);
         for member in self.stack.of(on) {
             match member.stop().await? {
                 Some(ended) if ended.took > DRAINS_WITHIN => wrong.push(format!("a stop of {} took {:?}", member.name, ended.took)),
+                // It was about to end by itself, as one has to that others have taken for dead.
+                Some(ended) if !ended.status.success() && member.was_replaced()? => replaced += 1,
                 Some(ended) if !ended.status.success() => wrong.push(format!("a stop of {} ended with {}", member.name, ended.status)),
                 Some(_) => {}
                 None => wrong.push(format!("{} did not stop when it was asked to", member.name)),
             }
         }
+        self.replaced += replaced;
         for why in wrong {
             self.broken("I23", why);
         }

@@ -72,19 +72,25 @@ fn compare(part: &str, place: &Place, (old, new): (Option<&Value>, Option<&Value
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) if old.iter().chain(new).all(Value::is_object) && !is_secret(&place.keys) => {
-            compare_lists(part, place, (old, new), changes);
+            if !compare_lists(part, place, (old, new), changes) {
+                changes.push(whole(part, place, (Some(&Value::from(old.clone())), Some(&Value::from(new.clone())))));
+            }
         }
-        _ => {
-            // What is beside the modules may be named anywhere in them, also where a secret is.
-            let is_hidden = |value: &Value| part.starts_with(EXTENSION) || hides(&place.keys, value);
-            let shown = |value: &Value| if is_hidden(value) { Value::from(HIDDEN) } else { without_secrets(&place.keys, value) };
-            changes.push(Change { part: part.to_owned(), pointer: place.pointer.clone(), from: old.map(&shown), to: new.map(&shown) });
-        }
+        _ => changes.push(whole(part, place, (old, new))),
     }
 }
 
-/// Between what two lists begin and end with alike: as many entries are compared one by one, others came or went.
-fn compare_lists(part: &str, place: &Place, (old, new): (&[Value], &[Value]), changes: &mut Vec<Change>) {
+/// A change that is told as what was there and what is.
+fn whole(part: &str, place: &Place, (old, new): (Option<&Value>, Option<&Value>)) -> Change {
+    // What is beside the modules may be named anywhere in them, also where a secret is.
+    let is_hidden = |value: &Value| part.starts_with(EXTENSION) || hides(&place.keys, value);
+    let shown = |value: &Value| if is_hidden(value) { Value::from(HIDDEN) } else { without_secrets(&place.keys, value) };
+    Change { part: part.to_owned(), pointer: place.pointer.clone(), from: old.map(shown), to: new.map(shown) }
+}
+
+/// Between what two lists begin and end with alike: as many entries are compared one by one, others came or went. False, and nothing is told, where
+/// entries have changed places as well.
+fn compare_lists(part: &str, place: &Place, (old, new): (&[Value], &[Value]), changes: &mut Vec<Change>) -> bool {
     let begun = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     let (old, new) = (&old[begun..], &new[begun..]);
     let ended = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
@@ -94,14 +100,18 @@ fn compare_lists(part: &str, place: &Place, (old, new): (&[Value], &[Value]), ch
         for (index, (old, new)) in old.iter().zip(new).enumerate() {
             compare(part, &at(index), (Some(old), Some(new)), changes);
         }
-        return;
+        return true;
     }
-    for (index, gone) in old.iter().enumerate().filter(|(_, entry)| !new.contains(entry)) {
-        compare(part, &at(index), (Some(gone), None), changes);
+    let (gone, stayed): (BTreeMap<_, _>, BTreeMap<_, _>) = old.iter().enumerate().partition(|(_, entry)| !new.contains(entry));
+    let (come, stay): (BTreeMap<_, _>, BTreeMap<_, _>) = new.iter().enumerate().partition(|(_, entry)| !old.contains(entry));
+    if !stayed.values().eq(stay.values()) {
+        return false;
     }
-    for (index, come) in new.iter().enumerate().filter(|(_, entry)| !old.contains(entry)) {
-        compare(part, &at(index), (None, Some(come)), changes);
+    let indexes: BTreeSet<usize> = gone.keys().chain(come.keys()).copied().collect();
+    for index in indexes {
+        compare(part, &at(index), (gone.get(&index).copied(), come.get(&index).copied()), changes);
     }
+    true
 }
 
 /// Names of the variables that a config reads, and of those that are secret by where it reads them.
@@ -117,7 +127,10 @@ pub fn variables(text: &str, environment: &Environment) -> (BTreeSet<String>, BT
 
 fn is_secret(pointer: &str) -> bool {
     let last = pointer.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let is_named = ["secret", "token", "password", "key"].iter().any(|word| last == *word || last.ends_with(word));
+    // The keys of `signatures` are public ones.
+    let is_named = ["secret", "token", "password", "key", "secrets", "tokens", "passwords", "apikeys"]
+        .iter()
+        .any(|word| last == *word || last.ends_with(word));
     is_named || pointer.contains("/headers/") || blotted::is_secret(pointer)
 }
 
@@ -186,20 +199,39 @@ mod tests {
     #[test]
     fn one_entry_of_a_long_list_is_one_change() {
         let hooks = |names: &[&str]| {
-            let hooks: Vec<String> = names.iter().map(|name| format!("{{handler: {name}, apiKeys: [secret-{name}]}}")).collect();
+            let hooks: Vec<String> = names.iter().map(|name| format!("{{handler: {name}, token: secret-{name}}}")).collect();
             format!("workflows: {{statemachine: {{hooks: [{}]}}}}\n", hooks.join(", "))
         };
         let told = |old: &[&str], new: &[&str]| {
-            let changes = between(&hooks(old), &hooks(new), &Environment::default()).into_iter();
+            let changes = between(&hooks(old), &hooks(new), &Environment::default());
+            assert!(!format!("{changes:?}").contains("secret-"), "{changes:?}");
             let name =
                 |value: Option<Value>| value.map(|value| value.get("handler").unwrap_or(&value).as_str().unwrap_or_default().to_owned());
-            changes.map(|change| (change.pointer, name(change.from), name(change.to))).collect::<Vec<_>>()
+            changes.into_iter().map(|change| (change.pointer, name(change.from), name(change.to))).collect::<Vec<_>>()
         };
         let at = |number: usize| format!("/statemachine/hooks/{number}");
         assert_eq!(told(&["a", "b"], &["a", "new", "b"]), [(at(1), None, Some("new".to_owned()))]);
         assert_eq!(told(&["a", "b", "c"], &["a", "c"]), [(at(1), Some("b".to_owned()), None)]);
         let renamed = told(&["a", "b", "c"], &["a", "other", "c"]);
         assert!(renamed.contains(&(format!("{}/handler", at(1)), Some("b".to_owned()), Some("other".to_owned()))), "{renamed:?}");
+        let both = told(&["a", "b", "c"], &["a", "other", "c", "new"]);
+        assert!(both.contains(&(format!("{}/handler", at(1)), Some("b".to_owned()), Some("other".to_owned()))), "{both:?}");
+        assert!(both.contains(&(at(3), None, Some("new".to_owned()))), "{both:?}");
+    }
+
+    #[test]
+    fn a_list_whose_entries_have_changed_places_is_told_as_a_whole() {
+        let hooks = |names: &[&str]| {
+            let hooks: Vec<String> = names.iter().map(|name| format!("{{handler: {name}}}")).collect();
+            format!("workflows: {{statemachine: {{hooks: [{}]}}}}\n", hooks.join(", "))
+        };
+        for (old, new) in [(vec!["a", "b"], vec!["b", "a", "c"]), (vec!["a", "a", "b"], vec!["b", "a"])] {
+            let changes = between(&hooks(&old), &hooks(&new), &Environment::default());
+            assert_eq!(changes.len(), 1, "{changes:?}");
+            assert_eq!(changes[0].pointer, "/statemachine/hooks");
+            let length = |value: &Option<Value>| value.as_ref().and_then(Value::as_array).map(Vec::len);
+            assert_eq!((length(&changes[0].from), length(&changes[0].to)), (Some(old.len()), Some(new.len())));
+        }
     }
 
     #[test]

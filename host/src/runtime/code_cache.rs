@@ -11,6 +11,7 @@ use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
@@ -148,6 +149,11 @@ impl CodeCache {
         Ok(bytes.into())
     }
 
+    /// Whether there is a copy of this name; whether it is what it says is not looked at.
+    pub fn has_copy(&self, digest: &str) -> bool {
+        self.copy_of(digest).is_file()
+    }
+
     /// Keeps a copy of a good file; one that was changed is written anew.
     pub fn keep_copy(&self, digest: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.copy_of(digest);
@@ -192,11 +198,15 @@ impl CodeCache {
     /// written it: what is looked at and what is read is the same folder, whatever its name leads to meanwhile.
     fn code_of_other(&self, name: &str) -> Option<Bytes> {
         let path = self.other.as_ref()?;
-        let folder: File = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?.into();
+        let folder: File = match rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(folder) => folder.into(),
+            // The first command of an author makes it.
+            Err(rustix::io::Errno::NOENT) => return None,
+            Err(error) => return not_taken(path, &format!("it cannot be opened: {error}")),
+        };
         let found = folder.metadata().ok()?;
         if found.uid() != self.user || found.mode() & 0o077 != 0 {
-            tracing::warn!(folder = %path.display(), "compiled code is not taken from a folder that others than its user may write or read");
-            return None;
+            return not_taken(path, "others than the user of this process may write or read it");
         }
         let code = read_in(&folder, &Path::new(COMPILED).join(self.file_of_code(name)), MAX_CODE_BYTES).ok()?;
         let key = hmac::Key::new(HMAC_SHA256, &whole_key(read_in(&folder, Path::new(CACHE_KEY), KEY_BYTES as u64).ok()?).ok()?);
@@ -412,6 +422,15 @@ fn key(path: &Path) -> hmac::Key {
         rand::random()
     });
     hmac::Key::new(HMAC_SHA256, &bytes)
+}
+
+/// Says once why no code is taken from the folder of this user's other commands.
+fn not_taken(folder: &Path, why: &str) -> Option<Bytes> {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(
+        || tracing::warn!(folder = %folder.display(), %why, "compiled code is not taken from the folder that MILLRACE_CACHE names"),
+    );
+    None
 }
 
 fn read_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {

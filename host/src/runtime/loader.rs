@@ -217,6 +217,9 @@ impl Loader {
                 Err(unreadable) => return Err((None, unreadable.reason)),
                 Ok(whole) => {
                     if let Some(known) = known(slot, &whole.digest) {
+                        if matches!(known, Found::Version(_)) {
+                            self.keep_again(&whole).await;
+                        }
                         return Ok(Looked::Known(known));
                     }
                     let bytes = whole.bytes.clone();
@@ -241,6 +244,16 @@ impl Loader {
             tries += 1;
             all_tries += 1;
             tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+    }
+
+    /// Writes the copy of a version that serves again, where it was removed meanwhile as one of many: a restart may need it.
+    async fn keep_again(&self, whole: &Whole) {
+        let Some(kept) = self.kept.clone() else { return };
+        let (digest, bytes) = (whole.digest.clone(), whole.bytes.clone());
+        let written = off_thread(move || if kept.has_copy(&digest) { Ok(()) } else { kept.keep_copy(&digest, &bytes) }).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(digest = whole.digest, %error, "a component that serves again cannot be copied: a restart with a bad file may not find it");
         }
     }
 

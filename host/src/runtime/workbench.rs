@@ -1,6 +1,6 @@
 //! One component by itself, before it serves anywhere: judged as a host that runs would judge it, and tried.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -90,6 +90,8 @@ impl Workbench {
         };
         let compiled_in =
             self.loader.compilations().into_iter().find(|compilation| !compilation.cached).map(|compilation| compilation.took);
+        // Each build of an author is another file: their folder would grow without end.
+        self.loader.tidy(HashSet::from([version.digest.to_string()])).await;
         let outline = &version.outline;
         let (imports, exports) = (outline.imports.clone(), outline.exports.clone());
         let signed = !self.slot.settings.signatures.keys.is_empty();

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 
 use crate::clock::Clock;
 use crate::commands::{refused, this_program};
@@ -45,8 +46,15 @@ pub struct Subject {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Cache {
     /// Keep compiled code in this folder, private to you, so that the same file is compiled once.
-    #[arg(id = "cache", long, env = "MILLRACE_CACHE", value_name = "FOLDER")]
+    #[arg(id = "cache", long, env = "MILLRACE_CACHE", value_name = "FOLDER", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     folder: Option<PathBuf>,
+}
+
+impl Cache {
+    /// The folder; a variable that is empty names none, as for a host that serves.
+    fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref().filter(|folder| !folder.as_os_str().is_empty())
+    }
 }
 
 /// A grant as it is written: a service and where it is.
@@ -143,12 +151,12 @@ impl Subject {
     /// The place to judge and try it. Modules that it may call answer as `services` say.
     pub(super) fn workbench(&self, settings: ComponentSettings, services: &HashMap<String, InProcess>) -> anyhow::Result<Workbench> {
         self.check_cache()?;
-        Workbench::new(this_program()?, settings, services, self.cache.folder.as_deref(), Clock::system())
+        Workbench::new(this_program()?, settings, services, self.cache.folder(), Clock::system())
     }
 
     /// A folder with files of its author's own is closed to nobody and gets nothing put into it.
     fn check_cache(&self) -> anyhow::Result<()> {
-        let Some(folder) = &self.cache.folder else { return Ok(()) };
+        let Some(folder) = self.cache.folder() else { return Ok(()) };
         let is_empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
         anyhow::ensure!(
             is_empty || folder.join(CACHE_KEY).is_file(),
