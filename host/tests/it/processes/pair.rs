@@ -242,7 +242,8 @@ async fn of_two_processes_of_orders_one_is_killed_under_load_and_no_client_and_n
     // Both have partitions of the group, and neither takes the place of the other.
     let deadline = Instant::now() + PATIENCE * 2;
     while pair.notified_by(0).await == 0.0 || pair.notified_by(1).await == 0.0 {
-        assert!(Instant::now() < deadline, "{} and {}", pair.notified_by(0).await, pair.notified_by(1).await);
+        let health = [pair.client(0).get("/healthz").await.body, pair.client(1).get("/healthz").await.body];
+        assert!(Instant::now() < deadline, "{} and {}: {health:#?}", pair.notified_by(0).await, pair.notified_by(1).await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for which in [0, 1] {
