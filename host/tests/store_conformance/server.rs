@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use millrace::clock::Clock;
-use millrace::store::{Commit, Conflict, Database, Dsn, Listing, OpenError, Store, StoreError, open};
+use millrace::store::{Commit, Conflict, Database, Dsn, Listing, OpenError, Search, Store, StoreError, open};
 
 use crate::postgres_server::{Disk, Server};
 use crate::test_env::{PATIENCE, TestEnv, all_at_once, create, deed, event, name, on_server, product, server};
@@ -151,4 +151,28 @@ async fn a_server_that_is_killed_and_started_again_has_what_was_answered() {
     let again = open(&on(&dsn), Clock::system()).unwrap();
     let twice = again.resources.commit(create(product("0-0"))).await;
     assert!(matches!(twice, Err(StoreError::Conflict(Conflict::Exists { .. }))), "what was written stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gives_up_in_the_middle_of_a_question_leaves_no_old_moment_behind() {
+    let env = TestEnv::postgres();
+    let asked = Search { kind: "products".into(), limit: 10, ..Search::default() };
+    // Given up at each point between the first byte and the answer, by connections that are there.
+    for (number, polls) in (0..40).cycle().take(200).enumerate() {
+        {
+            let mut question = std::pin::pin!(env.store.resources.find(&asked));
+            for _ in 0..polls {
+                if futures::poll!(&mut question).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        let id = format!("product-{number}");
+        env.store.resources.commit(create(product(&id))).await.unwrap();
+        for _ in 0..4 {
+            let found = env.store.resources.resource("products", &id).await.unwrap();
+            assert!(found.is_some(), "{id} is not there: the answer is that of an earlier moment");
+        }
+    }
 }

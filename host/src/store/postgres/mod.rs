@@ -17,6 +17,7 @@ mod idempotency;
 mod keys;
 mod kv;
 mod membership;
+mod moment;
 mod opening;
 mod outbox;
 mod owner;
@@ -47,6 +48,7 @@ use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use self::audit::noted;
 use self::ear::Ear;
 use self::membership::Membership;
+use self::moment::Moment;
 use self::unit::{UnitError, Writing};
 use self::writer::WriterHandle;
 use super::prepared::Prepared;
@@ -93,12 +95,11 @@ macro_rules! read {
 /// The same as of one moment, whatever is written meanwhile.
 macro_rules! read_at_once {
     ($self:ident, |$connection:ident| $query:expr) => {{
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        let mut moment = $self.pool.begin_with(begin).await.map_err(|error| Failure::from(&error).to_error())?;
-        let $connection: &mut PgConnection = &mut moment;
-        let answer = $query.await.map_err(|error| Failure::from(&error).to_error());
-        // Nothing was written: whether it ends well is of no interest.
-        let _ = moment.rollback().await;
+        let failed = |error: &sqlx::Error| Failure::from(error).to_error();
+        let mut moment = Moment::begin($self.reader().await?).await.map_err(|error| failed(&error))?;
+        let $connection: &mut PgConnection = moment.connection().map_err(|error| failed(&error))?;
+        let answer = $query.await.map_err(|error| failed(&error));
+        moment.end().await;
         answer
     }};
 }
