@@ -62,30 +62,26 @@ fn compare(part: &str, place: &Place, (old, new): (Option<&Value>, Option<&Value
     if old == new {
         return;
     }
-    match (old, new) {
-        (Some(Value::Object(old)), Some(Value::Object(new))) => {
-            let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            for key in keys {
-                compare(part, &place.below(key), (old.get(key), new.get(key)), changes);
-            }
+    if let (Some(Value::Object(old)), Some(Value::Object(new))) = (old, new) {
+        let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            compare(part, &place.below(key), (old.get(key), new.get(key)), changes);
         }
-        (Some(Value::Array(old)), Some(Value::Array(new))) if old.iter().chain(new).all(Value::is_object) && !is_secret(&place.keys) => {
-            if !compare_lists(part, place, (old, new), changes) {
-                changes.push(whole(part, place, (Some(&Value::from(old.clone())), Some(&Value::from(new.clone())))));
-            }
-        }
-        _ => changes.push(whole(part, place, (old, new))),
+        return;
     }
-}
-
-/// A change that is told as what was there and what is.
-fn whole(part: &str, place: &Place, (old, new): (Option<&Value>, Option<&Value>)) -> Change {
+    if let (Some(Value::Array(old)), Some(Value::Array(new))) = (old, new)
+        && old.iter().chain(new).all(Value::is_object)
+        && !is_secret(&place.keys)
+        && compare_lists(part, place, (old, new), changes)
+    {
+        return;
+    }
     // What is beside the modules may be named anywhere in them, also where a secret is.
     let is_hidden = |value: &Value| part.starts_with(EXTENSION) || hides(&place.keys, value);
     let shown = |value: &Value| if is_hidden(value) { Value::from(HIDDEN) } else { without_secrets(&place.keys, value) };
-    Change { part: part.to_owned(), pointer: place.pointer.clone(), from: old.map(shown), to: new.map(shown) }
+    changes.push(Change { part: part.to_owned(), pointer: place.pointer.clone(), from: old.map(shown), to: new.map(shown) });
 }
 
 /// Between what two lists begin and end with alike: as many entries are compared one by one, others came or went. False, and nothing is told, where
@@ -128,9 +124,8 @@ pub fn variables(text: &str, environment: &Environment) -> (BTreeSet<String>, BT
 fn is_secret(pointer: &str) -> bool {
     let last = pointer.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     // The keys of `signatures` are public ones.
-    let is_named = ["secret", "token", "password", "key", "secrets", "tokens", "passwords", "apikeys"]
-        .iter()
-        .any(|word| last == *word || last.ends_with(word));
+    let is_named =
+        ["secret", "token", "password", "key", "secrets", "tokens", "passwords", "apikeys"].iter().any(|word| last.ends_with(word));
     is_named || pointer.contains("/headers/") || blotted::is_secret(pointer)
 }
 
