@@ -218,7 +218,7 @@ impl Loader {
                 Ok(whole) => {
                     if let Some(known) = known(slot, &whole.digest) {
                         if matches!(known, Found::Version(_)) {
-                            self.keep_again(&whole).await;
+                            self.keep_again(slot, path, &whole).await;
                         }
                         return Ok(Looked::Known(known));
                     }
@@ -248,11 +248,11 @@ impl Loader {
     }
 
     /// Writes the copy of a version that serves again, where it was removed meanwhile as one of many: a restart may need it.
-    async fn keep_again(&self, whole: &Whole) {
-        let Some(kept) = self.kept.clone() else { return };
-        let (digest, bytes) = (whole.digest.clone(), whole.bytes.clone());
-        let written = off_thread(move || if kept.has_copy(&digest) { Ok(()) } else { kept.keep_copy(&digest, &bytes) }).await;
-        if let Ok(Err(error)) = written {
+    async fn keep_again(&self, slot: &Slot, path: &Path, whole: &Whole) {
+        let Some(kept) = self.kept.clone().filter(|kept| !kept.has_copy(&whole.digest)) else { return };
+        // It has gone with the copy.
+        let signature = if slot.settings.signatures.keys.is_empty() { None } else { fetch::signature(path).await.ok().flatten() };
+        if let Ok(Err(error)) = keep(kept, &whole.digest, &whole.bytes, signature).await {
             tracing::warn!(digest = whole.digest, %error, "a component that serves again cannot be copied: a restart with a bad file may not find it");
         }
     }
@@ -314,12 +314,10 @@ impl Loader {
         if let Some(kept) = self.kept.clone() {
             // One that nobody has asked for was not looked at, and must not take the place of one that was good.
             let signature = signature.clone().filter(|_| !keys.is_empty());
-            let (digest, bytes, folder) = (digest.clone(), bytes.clone(), kept.copies().to_owned());
-            let keep = move || {
-                signature.map_or(Ok(()), |text| kept.keep_signature(&digest, &text))?;
-                kept.keep_copy(&digest, &bytes)
-            };
-            off_thread(keep).await?.map_err(|error| Unfit::passing(format!("cannot be copied to '{}': {error}", folder.display())))?;
+            let folder = kept.copies().to_owned();
+            keep(kept, digest, bytes, signature)
+                .await?
+                .map_err(|error| Unfit::passing(format!("cannot be copied to '{}': {error}", folder.display())))?;
         }
         let (outline, schemas) = (Arc::new(outline.clone()), Arc::new(schemas));
         Ok(Arc::new(Version { digest: digest.as_str().into(), pre, reversible, outline, schemas, about }))
@@ -394,6 +392,16 @@ impl Loader {
             tracing::warn!(%error, "old copies of components could not be removed");
         }
     }
+}
+
+/// Keeps a copy, and the signature that it is good with before it.
+async fn keep(kept: Arc<CodeCache>, digest: &str, bytes: &Bytes, signature: Option<String>) -> Result<std::io::Result<()>, String> {
+    let (digest, bytes) = (digest.to_owned(), bytes.clone());
+    off_thread(move || {
+        signature.map_or(Ok(()), |text| kept.keep_signature(&digest, &text))?;
+        kept.keep_copy(&digest, &bytes)
+    })
+    .await
 }
 
 /// What is known already of the file with this digest.
