@@ -24,7 +24,7 @@ use crate::server::{self, Server};
 use crate::shop;
 
 /// How long the bank may take to open.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_secs(240);
 
 /// Where things are.
 #[derive(Debug, Clone)]

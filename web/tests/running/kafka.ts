@@ -10,7 +10,7 @@ import { repository, until } from './program'
 const libs = join(repository, 'target/kafka/libs')
 const sources = join(repository, 'xtask/kafka')
 
-const READY_MS = 60_000
+const READY_MS = 240_000
 const ANSWER_MS = 2_000
 /** Sixteen bytes in base64, which the brokers of a cluster agree on; this one is alone. */
 const CLUSTER = 'bWlsbHJhY2UtdGVzdC1rYQ'

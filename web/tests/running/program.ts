@@ -10,7 +10,7 @@ export const repository = resolve(import.meta.dirname, '../../..')
 export const binary = process.env.MILLRACE_BIN ?? join(repository, 'target/debug/millrace')
 
 /** A debug build compiles the components when it starts. */
-const START_MS = 90_000
+const START_MS = 240_000
 
 export class Program {
   /** `127.0.0.1:` and a port that was free; it stays the same when the program is started again. */

@@ -18,7 +18,7 @@ use crate::command;
 use crate::stop_signals::StopSignals;
 
 /// How long a broker may take to answer; after a kill its old registration has to lapse first.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_secs(240);
 const READY_POLL: Duration = Duration::from_millis(100);
 /// How long one question may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);

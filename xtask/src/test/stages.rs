@@ -81,7 +81,8 @@ pub const STAGES: [Stage; 26] = [
     always("api", &["components: build", "program", "downloads"], Load::Waits, |_| done(api::check())),
     always("chaos", &["components: build", "program", "kafka: jars"], Load::Waits, |_| done(chaos::quick())),
     always("docs", &["components: build", "program", "downloads"], Load::Waits, |_| done(docs::check())),
-    always("languages", &["components: build", "program", "downloads"], Load::Computes, |_| done(languages::check())),
+    // It builds step after step, and each is tried within a time: what gives way to all others would be late.
+    always("languages", &["components: build", "program", "downloads"], Load::Waits, |_| done(languages::check())),
     always("dist", &["components: build", "program", "pages"], Load::Waits, |_| done(dist::check(Profile::Dev))),
     // An order has a second to be delivered in.
     always("containers", &["components: build", "program", "pages", "kafka: jars"], Load::Alone, |_| containers::check()),
