@@ -56,8 +56,34 @@ const stylesAfterShell: Plugin = {
   },
 }
 
+/** Comments and indentation are for those who read the sources. */
+const shortHtml: Plugin = {
+  name: 'short-html',
+  apply: 'build',
+  transformIndexHtml: {
+    order: 'post',
+    handler: (html) => html.replace(/<!--.*?-->/gs, '').replace(/\n\s+/g, '\n'),
+  },
+}
+
+/** What the entry waits for comes with it, though the entry is not evaluated together with it: a phone may answer a touch between the two. */
+const entryWithRenderer: Plugin = {
+  name: 'entry-with-renderer',
+  apply: 'build',
+  transformIndexHtml: {
+    order: 'post',
+    handler(_, { chunk, bundle }) {
+      const renderer = chunk?.dynamicImports.find((file) => {
+        const found = bundle?.[file]
+        return found?.type === 'chunk' && found.moduleIds.some((id) => /react-dom.client/.test(id))
+      })
+      return renderer && [{ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${renderer}` } }]
+    },
+  },
+}
+
 /** Below this there is nothing to win. */
-const WORTH_COMPRESSING = 500
+const WORTH_COMPRESSING = 250
 
 /** Leaves `<file>.br` and `<file>.gz` beside each file that gains from it, compressed as well as can be: the host sends them as they are. */
 const compressed: Plugin = {
@@ -76,7 +102,7 @@ const compressed: Plugin = {
 }
 
 export default defineConfig({
-  plugins: [react(), deskPages, smallFonts, stylesAfterShell, compressed],
+  plugins: [react(), deskPages, smallFonts, stylesAfterShell, entryWithRenderer, shortHtml, compressed],
   resolve: {
     // The router brings one for versions of React that have none.
     alias: { 'use-sync-external-store/shim/index.js': resolve(import.meta.dirname, 'src/shared/externalStore.ts') },
