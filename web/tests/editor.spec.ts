@@ -68,26 +68,26 @@ for (const name of ['monolith', 'orders']) {
   })
 }
 
-test('a valid config is valid when one of each kind of thing has another name', () => {
-  const workflow = 'order-processing'
-  const named = [
-    { kind: 'module', name: 'payment-processor' },
-    { kind: 'module', name: 'order-state' },
-    { kind: 'module', name: 'event-broker' },
-    { kind: 'module', name: 'rate-limiter' },
-    { kind: 'module', name: 'products-api' },
-    { kind: 'resource', name: 'orders' },
-    { kind: 'state', name: 'validated', workflow },
-    { kind: 'transition', name: 'start_payment', workflow },
-    { kind: 'transition', name: 'abandon_payment', workflow },
-    { kind: 'workflow', name: workflow },
-  ] as const
-  const text = edited(
-    config('monolith'),
-    ...named.map((what) => (model: Model) => rename(model, what, `new_${what.name}`)),
-  )
-  expect(problems(text)).toEqual([])
-})
+for (const name of ['monolith', 'orders']) {
+  test(`${name} is valid when everything in it has another name`, () => {
+    const text = config(name)
+    const named = lens(text).names.filter(({ place }) => place.defines)
+    expect(named.length).toBeGreaterThan(60)
+    // A workflow last: the states and transitions before it are found by its name.
+    const sequence = [...named].sort(
+      (one, other) => Number(one.kind === 'workflow') - Number(other.kind === 'workflow'),
+    )
+    const renamed = edited(
+      text,
+      ...sequence.map(
+        ({ kind, name: old, workflow }) =>
+          (model: Model) =>
+            rename(model, { kind, name: old, ...(workflow !== null && { workflow }) }, `new_${old}`),
+      ),
+    )
+    expect(problems(renamed)).toEqual([])
+  })
+}
 
 test('a valid config is valid with another route, another state and transitions to and from it', () => {
   const workflow = 'order-processing'

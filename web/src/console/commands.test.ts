@@ -30,6 +30,17 @@ describe('a new module', () => {
     expect(text.indexOf('name: refunds\n')).toBeLessThan(text.indexOf('# --- Operation'))
   })
 
+  it('hears what the first one hears when it is a handler of events', () => {
+    const heard = (text: string) => {
+      const model = lens(text)
+      const { name, edits } = addModule(model, { type: 'messaging.handler' })
+      return lens(applied(text, edits)).modules.find((module) => module.name === name)?.config.topic
+    }
+    const first = lens(MONOLITH).modules.find(({ type }) => type === 'messaging.handler')
+    expect(heard(MONOLITH)).toBe(first?.config.topic)
+    expect(heard('modules: []\n')).toBe('message.*')
+  })
+
   it('is written with the quotes and lists of the file', () => {
     const text = edited(ORDERS, (model) =>
       addModule(model, { type: 'messaging.handler', name: 'refunds', config: { topic: 'order.cancelled' } }),

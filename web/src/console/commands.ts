@@ -2,8 +2,8 @@
 import { Draft } from './draft.ts'
 import { type Edit, Refusal } from './edits.ts'
 import { type Model, moduleNamed } from './lens.ts'
-import { moduleType } from './moduleTypes.ts'
-import type { Part } from './references.ts'
+import { type Around, moduleType } from './moduleTypes.ts'
+import { type Part, text } from './references.ts'
 import type { ScalarValue } from './scalars.ts'
 import type { Path } from './source.ts'
 import type { Value } from './style.ts'
@@ -64,14 +64,21 @@ export function addModule(model: Model, given: NewModule): Change & { name: stri
   return { ...made, name }
 }
 
+/** What is around a new module of this name. */
+export function aroundOf({ modules }: Model, name: string): Around {
+  const found = (types: readonly string[]) => modules.find((module) => types.includes(module.type))
+  return { name, first: (...types) => found(types)?.name, heard: text(found(['messaging.handler'])?.config.topic) }
+}
+
 /** Writes a new module as a part of a gesture. `among`: names of modules that the same gesture makes. */
 export function writeModule(model: Model, draft: Draft, given: NewModule & { name: string }, among: Part = {}): void {
   const { name, type } = given
   if (name === '') throw new Refusal('A module needs a name.')
   if (moduleNamed(model, name)) throw new Refusal(`There is a module named \`${name}\` already.`)
   const known = moduleType(type)
-  const first = (...types: string[]) => model.modules.find((module) => types.includes(module.type))?.name
-  const config = { ...known?.settings({ name, first }), ...given.config }
+  const around = aroundOf(model, name)
+  const { first } = around
+  const config = { ...known?.settings(around), ...given.config }
   const dependsOn = given.dependsOn ?? (known?.after ?? []).flatMap((one) => (among[one] as string) ?? first(one) ?? [])
   const entry: { [key: string]: Value } = { name, type }
   if (Object.keys(config).length > 0) entry.config = config

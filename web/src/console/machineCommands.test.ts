@@ -191,7 +191,9 @@ describe('states and transitions that are deleted', () => {
     expect(applied(MONOLITH, edits)).toContain('cancelled, failed, payment_failed]')
     expect(left.map(({ path }) => path.slice(2).join('/'))).toEqual([
       'config/figures/states/3',
+      'config/draws/while/2',
       'config/compensateTransition',
+      'config/draws/emptied',
     ])
   })
 

@@ -9,6 +9,8 @@ export interface Around {
   name: string
   /** The first module of one of these types. */
   first: (...types: string[]) => string | undefined
+  /** What the first handler of events hears. */
+  heard: string | undefined
 }
 
 export interface ModuleType {
@@ -136,7 +138,7 @@ export const MODULE_TYPES: readonly ModuleType[] = [
     label: 'Message Handler',
     role: 'events',
     after: ['messaging.broker', 'messaging.kafka'],
-    settings: ({ name }) => ({ topic: `${name.replace(/-handler$/, '')}.*` }),
+    settings: ({ name, heard }) => ({ topic: heard ?? `${name.replace(/-handler$/, '')}.*` }),
   },
   { type: 'metrics.collector', label: 'Metrics Collector', role: 'operation', after: [], settings: none },
   { type: 'health.checker', label: 'Health Checker', role: 'operation', after: [], settings: none },

@@ -87,7 +87,8 @@ describe('the table of names', () => {
   it('has every place of which the schema says that it names a module, a workflow, a state or a transition', () => {
     const known = new Set(PLACES.map(({ of, at }) => (of ? `${of}: ${at}` : at)))
     const types = new RegExp(`\`(${MODULE_TYPES.map(({ type }) => type.replaceAll('.', '\\.')).join('|')})\``)
-    const names = /^(Modules? |Unique name|Workflow|Transitions?\b|States?\b|Engine |The engine|Another name)/
+    const names =
+      /^(Modules? |Unique name|Workflow|Transitions?\b|States?\b|Engine |The engine|Another name|In which (of these )?states|A transition )/
     const called = /(^|\/)(transitions?|states?|fromStates?|toStates?|workflow|handler|action)(\/\*)*$/
     const missing = all.filter(
       ([at, said]) => (types.test(said) || names.test(said) || called.test(at)) && !known.has(at),

@@ -20,8 +20,8 @@ export interface Place {
   defines?: true
   /** The key is the name, not the value. */
   key?: true
-  /** States and transitions belong to a workflow: the key, of what is around, that names it; or the hooks of a step. */
-  workflow?: 'name' | 'workflowType' | 'workflow' | 'hooks'
+  /** States and transitions belong to a workflow: the key, of what is around, that names it; or the hooks of a step; or what is drawn from. */
+  workflow?: 'name' | 'workflowType' | 'workflow' | 'hooks' | 'from'
   /** A component may be named by its `componentId`. */
   alias?: true
   /** An engine may be named as well as a workflow. */
@@ -56,6 +56,9 @@ export const PLACES: readonly Place[] = [
   { of: 'api.handler', at: 'figures/states/*', names: 'state', workflow: 'workflowType' },
   { of: 'api.handler', at: 'pricing/catalogue', names: 'module', types: ['api.handler'], url: true },
   { of: 'api.handler', at: 'draws/from', names: 'module', types: ['api.handler'] },
+  { of: 'api.handler', at: 'draws/while/*', names: 'state', workflow: 'from' },
+  { of: 'api.handler', at: 'draws/fulfilled/*', names: 'state', workflow: 'from' },
+  { of: 'api.handler', at: 'draws/emptied', names: 'transition', workflow: 'from' },
   { of: 'persistence.store', at: 'database', names: 'module', types: ['database.workflow'] },
   { of: 'dynamic.component', at: 'componentId', names: 'component', defines: true },
   { of: 'dynamic.component', at: 'capabilities/http/*/handler', names: 'module', types: ['api.handler'] },
@@ -143,7 +146,7 @@ export function namesIn(config: unknown): Name[] {
   return PLACES.flatMap((place) =>
     found(config, place).flatMap(({ name, path, around }) => {
       const kind = kindOf(place, name)
-      if (place.workflow !== 'hooks') return [{ place, kind, name, path, workflow: scope(place, around) }]
+      if (place.workflow !== 'hooks') return [{ place, kind, name, path, workflow: scope(config, place, around) }]
       const step = text(at(config, ...path.slice(0, 2), 'name')) ?? ''
       return (steps.get(step) ?? [null]).map((workflow) => ({ place, kind, name, path, workflow }))
     }),
@@ -197,9 +200,12 @@ function matching(value: unknown, pattern: readonly string[], path: Path, around
   )
 }
 
-/** The workflow that the innermost of what is around names. */
-function scope({ workflow: key }: Place, around: unknown[]): string | null {
+/** The workflow that the innermost of what is around names, itself or by the module that is drawn from. */
+function scope(config: unknown, { workflow: key }: Place, around: unknown[]): string | null {
   if (!key) return null
   const holder = around.findLast((value) => text(part(value)[key]) !== undefined)
-  return text(part(holder)[key]) ?? null
+  const named = text(part(holder)[key]) ?? null
+  if (key !== 'from') return named
+  const drawn = list(at(config, 'modules')).find((module) => at(module, 'name') === named)
+  return text(at(drawn, 'config', 'workflowType')) ?? null
 }

@@ -2,7 +2,7 @@
  * What a person could do about a problem with one click. What is offered has been tried: a fix that does not take its problem away, or that brings another
  * one, is not shown.
  */
-import { addModule, type Change, change, remove, setValue } from '../commands.ts'
+import { addModule, aroundOf, type Change, change, remove, setValue } from '../commands.ts'
 import { deletePath } from '../deleting.ts'
 import { applied, Refusal } from '../edits.ts'
 import { lens, type Model } from '../lens.ts'
@@ -141,8 +141,7 @@ function given(model: Model, { message }: Problem, path: Path): Fix[] {
 /** What a new module of the type says there. */
 function usually(model: Model, path: Path, type: string, key: string): ScalarValue[] {
   const name = String(at(model.source.value, ...path.slice(0, 2), 'name'))
-  const first = (...types: string[]) => model.modules.find((module) => types.includes(module.type))?.name
-  const value = moduleType(type)?.settings({ name, first })[key]
+  const value = moduleType(type)?.settings(aroundOf(model, name))[key]
   return value === undefined ? [] : [value as ScalarValue]
 }
 

@@ -67,6 +67,9 @@ export default function HistoryPage({ digest }: { digest?: string | undefined })
       {!data && error !== undefined && <PartTrouble error={error} retry={refresh} />}
       {digest === undefined && data && (
         <>
+          {data.items.length > 0 && (
+            <p>Open one to compare it with the file, to edit it, or to make it the config again.</p>
+          )}
           <Table
             label="Configs"
             columns={columns(data.current)}

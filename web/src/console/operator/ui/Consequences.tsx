@@ -32,7 +32,7 @@ export function Consequences({ plan, onProblem }: Props) {
       </p>
       {plan.stranded.length > 0 && <Stranded stranded={plan.stranded} />}
       {problems.length > 0 && <Problems problems={problems} onProblem={onProblem} />}
-      {parts.length > 0 && <Parts parts={parts} />}
+      {parts.length > 0 && <Parts parts={parts} runs={plan.valid} />}
     </div>
   )
 }
@@ -69,7 +69,7 @@ function Problems({ problems, onProblem }: { problems: readonly Told[]; onProble
               ) : (
                 at && <code>{at}</code>
               )}{' '}
-              {message} {help}
+              <b>{message}</b> {help}
             </li>
           )
         })}
@@ -84,7 +84,8 @@ const TAKES: readonly [Mood, string][] = [
   ['good', 'live'],
 ]
 
-function Parts({ parts }: { parts: readonly Part[] }) {
+/** `runs`: whether the text runs at all. Of one that does not, nobody can say when the process takes it. */
+function Parts({ parts, runs }: { parts: readonly Part[]; runs: boolean }) {
   return (
     <section aria-label="What changes">
       <ul className="consequences-parts">
@@ -94,7 +95,7 @@ function Parts({ parts }: { parts: readonly Part[] }) {
             <li key={name}>
               <div>
                 <b>{name}</b> {HOW[how]}
-                <Badge mood={mood}>{word}</Badge>
+                {runs && <Badge mood={mood}>{word}</Badge>}
               </div>
               {values.length > 0 && (
                 <dl>
