@@ -13,6 +13,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::OptionFuture;
 use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setpriority_process, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
@@ -26,15 +27,17 @@ use super::inspect::{self, MAX_BYTES};
 use super::shipped::Vouched;
 use super::signature::PublicKey;
 use super::source::off_thread;
+use super::standstill::stands_still;
 use super::text::{MAX_REASON_BYTES, tamed};
 use crate::threads::try_at_once;
 
 /// Addresses of the child, all that it maps included. A Python component of 18 MB takes about 1.5 GiB.
 const MAX_ADDRESSES: u64 = 6 << 30;
-/// CPU time of the child, all its threads together.
+/// CPU time of the child, all its threads together. This alone bounds a file: how long that takes by the clock is up to the machine.
 const MAX_CPU: Duration = Duration::from_secs(120);
-/// Wall time that the program waits for its child.
-const MAX_WALL: Duration = Duration::from_secs(180);
+/// Between two looks at whether the child computes, and how many of them may find that it does not.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+const MAX_IN_VAIN: u32 = 180;
 /// How far the child stands back behind others.
 const NICE: i32 = 10;
 /// The signal that nobody can refuse.
@@ -163,13 +166,16 @@ pub(super) struct Compiler {
     turn: Mutex<()>,
     /// Whether runs are served beside it, which come first.
     stands_back: AtomicBool,
+    /// Between two looks at whether a child computes.
+    between_looks: Duration,
 }
 
 impl Compiler {
     /// Uses the hidden command `compiler` of `program`.
     pub fn new(program: PathBuf, engine: Engine, kept: Option<Arc<CodeCache>>) -> Self {
         let fits = engine::fingerprint(&engine);
-        Self { program, engine, fits, kept, turn: Mutex::new(()), stands_back: AtomicBool::new(false) }
+        let stands_back = AtomicBool::new(false);
+        Self { program, engine, fits, kept, turn: Mutex::new(()), stands_back, between_looks: BETWEEN_LOOKS }
     }
 
     /// From now on others come first: runs are served beside it. Until then somebody waits for what is compiled, and on a busy machine would
@@ -226,8 +232,7 @@ impl Compiler {
     /// As of [`Compiler::compile`].
     pub async fn code(&self, bytes: &Bytes) -> Result<Bytes, Unfit> {
         let _turn = self.turn.lock().await;
-        let code = tokio::time::timeout(MAX_WALL, self.in_child(bytes)).await;
-        code.map_err(|_| format!("could not be compiled within {MAX_WALL:?}"))?
+        self.in_child(bytes).await
     }
 
     /// The component from code that was kept under this name, if it is whole.
@@ -285,7 +290,14 @@ impl Compiler {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| Unfit::passing(format!("could not be compiled: the compiler '{program}' does not start: {error}")))?;
-        let said = talk(&mut child, bytes).await.map_err(|error| Unfit::passing(format!("could not be compiled: '{program}': {error}")))?;
+        let stands_still = OptionFuture::from(child.id().map(|id| stands_still(id, self.between_looks, MAX_IN_VAIN)));
+        let said = tokio::select! {
+            said = talk(&mut child, bytes) => said.map_err(|error| Unfit::passing(format!("could not be compiled: '{program}': {error}")))?,
+            Some(()) = stands_still => {
+                let waited = self.between_looks * MAX_IN_VAIN;
+                return Err(Unfit::passing(format!("could not be compiled: for {waited:?} the compiler has used no processor time")));
+            }
+        };
         if !said.status.success() {
             return Err(refusal(said.status, &said.report));
         }
@@ -346,4 +358,42 @@ fn refusal(status: ExitStatus, report: &str) -> Unfit {
         MAX_CPU.as_secs()
     )
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Does this in place of the compiler, and is given up after 1.8 s without computing.
+    fn doing(folder: &Path, script: &str) -> Compiler {
+        let (draft, program) = (folder.join("draft"), folder.join("compiler"));
+        std::fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o700)).unwrap();
+        // By another process: what this one has open for writing, it may hand on to one that it starts meanwhile, and then it cannot be started.
+        assert!(std::process::Command::new("cp").args([&draft, &program]).status().unwrap().success());
+        Compiler { between_looks: Duration::from_millis(10), ..Compiler::new(program, engine::compiling().unwrap(), None) }
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_computes_is_waited_for_whatever_that_takes_by_the_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        let computes = "trap 'exec cat' XCPU; ulimit -S -t 2; while :; do :; done";
+        let began = std::time::Instant::now();
+        let code = doing(folder.path(), computes).code(&Bytes::from_static(b"whole")).await;
+        assert_eq!(code.unwrap(), "whole");
+        let (took, patience) = (began.elapsed(), Duration::from_millis(10) * MAX_IN_VAIN);
+        assert!(took > patience, "it took {took:?}, which {patience:?} would have been enough for");
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_uses_no_processor_time_is_given_up_and_the_file_is_not_to_blame() {
+        let folder = tempfile::tempdir().unwrap();
+        let compiler = doing(folder.path(), "exec sleep 1000");
+        let unfit = compiler.code(&Bytes::from_static(b"whole")).await.unwrap_err();
+        assert_eq!(unfit.reason, "could not be compiled: for 1.8s the compiler has used no processor time");
+        assert_eq!(unfit.fault, Fault::Machine);
+    }
 }

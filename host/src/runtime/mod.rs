@@ -41,6 +41,7 @@ mod shipped;
 mod signature;
 mod slot;
 mod source;
+mod standstill;
 mod steps;
 mod tape;
 mod text;

@@ -18,8 +18,9 @@ use crate::store::AuditEntry;
 
 /// After which time a file may be uploaded again that could not be taken for want of something.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-/// Longest that an uploaded file is judged, with the time in which others are compiled. It may be computed for 120 s.
-const JUDGED_WITHIN: Duration = Duration::from_secs(180);
+/// Longest that an uploaded file is judged, with the time in which others are compiled. It may be computed for 120 s, beside runs that come first:
+/// on a busy machine that is minutes, and whoever tries again begins anew.
+const JUDGED_WITHIN: Duration = Duration::from_secs(900);
 
 /// A version that is to serve, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
