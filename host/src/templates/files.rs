@@ -11,16 +11,18 @@ macro_rules! files {
 
 /// Of every language.
 pub(super) const COMMON: &[Written] = files!("common": "job.json");
+/// Of languages whose tools come by pip.
+pub(super) const PIP: &[Written] = files!("pip": "tools.sh");
 /// C.
-pub(super) const C: &[Written] = files!("c": "README.md", "build.sh", "gitignore", "requirements.txt", "rule.c", "rule.h", "rule_test.c", "step.c", "test.sh", "tools.sh");
+pub(super) const C: &[Written] =
+    files!("c": "README.md", "build.sh", "gitignore", "requirements.txt", "rule.c", "rule.h", "rule_test.c", "step.c", "test.sh");
 /// Go.
 pub(super) const GO: &[Written] = files!("go": "README.md", "build.sh", "export_wit_world/step.go", "gitignore", "go.mod.in", "main.go", "rule/rule.go", "rule/rule_test.go", "test.sh");
 /// JavaScript.
-pub(super) const JAVASCRIPT: &[Written] =
-    files!("javascript": "README.md", "build.sh", "gitignore", "package.json", "src/rule.js", "src/rule.test.js", "src/step.js", "test.sh");
+pub(super) const JAVASCRIPT: &[Written] = files!("javascript": "README.md", "build.sh", "gitignore", "package.json", "src/rule.js", "src/rule.test.js", "src/step.js", "test.sh");
 /// Python.
 pub(super) const PYTHON: &[Written] =
-    files!("python": "README.md", "app.py", "build.sh", "gitignore", "requirements.txt", "rule.py", "test.sh", "test_rule.py", "tools.sh");
+    files!("python": "README.md", "app.py", "build.sh", "gitignore", "requirements.txt", "rule.py", "test.sh", "test_rule.py");
 /// Rust.
 pub(super) const RUST: &[Written] =
     files!("rust": "Cargo.toml.in", "README.md", "build.sh", "gitignore", "src/lib.rs", "src/rule.rs", "test.sh");
@@ -61,6 +63,7 @@ mod tests {
             ("common", COMMON),
             ("go", GO),
             ("javascript", JAVASCRIPT),
+            ("pip", PIP),
             ("python", PYTHON),
             ("rust", RUST),
             ("typescript", TYPESCRIPT),

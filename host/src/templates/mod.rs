@@ -125,6 +125,12 @@ impl Language {
             Self::C => files::C,
         }
     }
+
+    /// What it shares with others.
+    fn shared(self) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+        let fetched = matches!(self, Self::Python | Self::C).then_some(files::PIP);
+        files::COMMON.iter().chain(fetched.unwrap_or_default())
+    }
 }
 
 /// A file of a new component's folder.
@@ -147,7 +153,7 @@ pub fn folder(language: Language, name: &str, program: &str) -> anyhow::Result<V
     let program = program.replace('\'', r"'\''");
     let filled =
         |text: &str| text.replace("{{name}}", name).replace("{{module}}", &name.replace('-', "_")).replace("{{millrace}}", &program);
-    let written = language.files().iter().chain(files::COMMON);
+    let written = language.files().iter().chain(language.shared());
     let written = written.map(|(path, text)| File { path: placed(path).to_owned(), text: filled(text), is_script: path.ends_with(".sh") });
     let contract = File { path: format!("wit/{CONTRACT}"), text: language.contract().text().to_owned(), is_script: false };
     let mut all: Vec<File> = written.chain([contract]).collect();
@@ -254,6 +260,11 @@ mod tests {
             for path in ["README.md", "build.sh", "test.sh", ".gitignore", "job.json", "wit/step.wit"] {
                 assert!(paths.contains(&path), "{language:?}: {paths:?}");
             }
+            assert_eq!(
+                paths.contains(&"tools.sh"),
+                paths.contains(&"requirements.txt"),
+                "{language:?} fetches by pip what it names, or nothing"
+            );
             let read_me = &files.iter().find(|file| file.path == "README.md").unwrap().text;
             assert!(read_me.starts_with("# fraud-check"), "{read_me}");
             for File { path, text, is_script } in files.iter().filter(|file| !file.path.starts_with(BINDINGS)) {

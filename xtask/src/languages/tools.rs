@@ -37,10 +37,20 @@ pub fn prepare() -> anyhow::Result<()> {
         .args(&packages))?;
     ensure_python()?;
     for language in ["python", "c"] {
-        let script = workspace::root().join(TEMPLATES).join(language).join(FETCHES);
-        run(Command::new("sh").arg(script).env(FOLDER, folder_of_tools()))?;
+        fetch(language, &folder)?;
     }
     go().map(drop)
+}
+
+/// Has a template's script fetch what the template names. They are beside each other in what is made of it.
+fn fetch(language: &str, folder: &Path) -> anyhow::Result<()> {
+    let (templates, folder) = (workspace::root().join(TEMPLATES), folder.join(language));
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+    for file in [templates.join("pip").join(FETCHES), templates.join(language).join("requirements.txt")] {
+        let name = file.file_name().context("it is a file")?;
+        fs::copy(&file, folder.join(name)).with_context(|| format!("{} cannot be copied", file.display()))?;
+    }
+    run(Command::new("sh").arg(folder.join(FETCHES)).env(FOLDER, folder_of_tools()))
 }
 
 /// Where the scripts of the templates keep what they fetch once for all steps.

@@ -9,8 +9,9 @@ case $place in
   *) echo "MILLRACE_TOOLS is '$place': it has to begin with /, since all folders share it"; exit 1 ;;
 esac
 cd "$(dirname "$0")"
-tools=$place/c-$(cksum <requirements.txt | cut -d' ' -f1)-$(uname -sm | tr ' ' -)
-if [ ! -f "$tools/ziglang/zig" ]; then
+package=$(sed -n '1s/==.*//p' requirements.txt | tr - _)
+tools=$place/$package-$(cksum <requirements.txt | cut -d' ' -f1)-$(uname -sm | tr ' ' -)
+if [ ! -f "$tools/$package/__init__.py" ]; then
   mkdir -p "$place" && made=$(mktemp -d "$tools.XXXXXX") || { echo "no folder can be made in '$place': set MILLRACE_TOOLS to one that can be written"; exit 1; }
   trap 'rm -rf "$made"' EXIT
   trap 'exit 130' INT
@@ -18,8 +19,8 @@ if [ ! -f "$tools/ziglang/zig" ]; then
   python3 -m venv "$made/venv"
   "$made/venv/bin/pip" install --quiet --disable-pip-version-check --no-compile --target "$made/packages" -r requirements.txt
   # There as a whole or not at all. Whoever comes second leaves it to the first, and what somebody has emptied goes.
-  [ -f "$tools/ziglang/zig" ] || rm -rf "$tools"
-  python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$made/packages" "$tools" 2>/dev/null || [ -f "$tools/ziglang/zig" ] ||
+  [ -f "$tools/$package/__init__.py" ] || rm -rf "$tools"
+  python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$made/packages" "$tools" 2>/dev/null || [ -f "$tools/$package/__init__.py" ] ||
     { echo "what was fetched cannot be put into '$tools'"; exit 1; }
 fi
 printf '%s\n' "$tools" >&3
