@@ -20,6 +20,8 @@ mod attacks;
 mod authoring;
 #[path = "runtime/bindings.rs"]
 mod bindings;
+#[path = "runtime/developing.rs"]
+mod developing;
 #[path = "runtime/exchanges.rs"]
 mod exchanges;
 #[path = "runtime/files.rs"]

@@ -1,5 +1,10 @@
 #!/bin/sh
 set -eu
 cd "$(dirname "$0")"
-[ -d node_modules ] || npm install --no-audit --no-fund --silent
+# The file is written last: an installation that was broken off is made again, and one of another package.json.
+installed=node_modules/.package-lock.json
+if [ ! "$installed" -nt package.json ]; then
+  npm install --no-audit --no-fund --loglevel=error >/dev/null
+  touch "$installed"
+fi
 npm run --silent build

@@ -19,7 +19,7 @@ pub(super) const C: &[Written] =
 /// Go.
 pub(super) const GO: &[Written] = files!("go": "README.md", "build.sh", "export_wit_world/step.go", "gitignore", "go.mod.in", "main.go", "rule/rule.go", "rule/rule_test.go", "test.sh");
 /// JavaScript.
-pub(super) const JAVASCRIPT: &[Written] = files!("javascript": "README.md", "build.sh", "gitignore", "package.json", "src/rule.js", "src/rule.test.js", "src/step.js", "test.sh");
+pub(super) const JAVASCRIPT: &[Written] = files!("javascript": "README.md", "build.sh", "gitignore", "package.json", "src/rule.js", "src/rule.test.js", "src/step.js", "src/world.js", "test.sh");
 /// Python.
 pub(super) const PYTHON: &[Written] =
     files!("python": "README.md", "app.py", "build.sh", "gitignore", "requirements.txt", "rule.py", "test.sh", "test_rule.py");
@@ -27,7 +27,7 @@ pub(super) const PYTHON: &[Written] =
 pub(super) const RUST: &[Written] =
     files!("rust": "Cargo.toml.in", "README.md", "build.sh", "gitignore", "src/lib.rs", "src/rule.rs", "test.sh");
 /// TypeScript.
-pub(super) const TYPESCRIPT: &[Written] = files!("typescript": "README.md", "build.sh", "gitignore", "package.json", "src/millrace.d.ts", "src/rule.test.ts", "src/rule.ts", "src/step.ts", "test.sh", "tsconfig.json");
+pub(super) const TYPESCRIPT: &[Written] = files!("typescript": "README.md", "build.sh", "gitignore", "package.json", "src/millrace.d.ts", "src/rule.test.ts", "src/rule.ts", "src/step.ts", "src/world.ts", "test.sh", "tsconfig.json");
 
 /// What bindings for Go need beside themselves: the module `go.bytecodealliance.org/pkg`.
 pub const GO_PACKAGES: &[Written] = &[

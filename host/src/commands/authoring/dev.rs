@@ -1,13 +1,14 @@
 //! `millrace dev`: builds a component whenever its source changes, judges it, and puts it where a host that runs takes it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write as _;
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
+use rustix::io::{FdFlags, fcntl_setfd};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 
@@ -20,7 +21,7 @@ use crate::commands::printed::{Printed, printing};
 use crate::commands::{Output, one_worker, run_for_user};
 
 /// Between two looks at the source.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Folders that builds write into, and those of tools.
 const NOT_SOURCE: [&str; 4] = ["target", "node_modules", "build", "__pycache__"];
 /// Files of the source, at most: more is no folder of one step.
@@ -58,67 +59,121 @@ pub fn run(dev: &Dev) -> ExitCode {
     printing(|out| {
         let folder = dev.folder.canonicalize().with_context(|| format!("cannot read the folder '{}'", dev.folder.display()))?;
         ensure!(folder.join(BUILD).is_file(), "'{}' has no {BUILD}: `millrace new` makes a folder that has one", dev.folder.display());
+        let _alone = alone_in(&folder)?;
         let name = folder.file_name().context("the root is no folder of a step")?;
-        let built = folder.join(name).with_extension("wasm");
+        let mut product = name.to_owned();
+        product.push(".wasm");
+        let built = folder.join(product);
         let subject = Subject::of(&built, &dev.config, dev.component.as_deref(), &dev.cache);
         let Some(place) = subject.place()? else { return Ok(ExitCode::FAILURE) };
+        let turn = Turn { folder: &folder, config: &dev.config, built: &built, key: dev.key.as_deref(), subject: &subject, place: &place };
         let runtime = one_worker()?;
         loop {
-            let (seen, begun) = (Source::of(&written(&folder)?), Instant::now());
-            match turn(out, &folder, (&built, dev.key.as_deref()), &subject, &place, &runtime) {
-                Ok(()) => writeln!(out, "{} is in place after {}: a host that runs takes it", place.display(), seconds(begun.elapsed()))?,
+            let seen = Source::of(&turn.written()?);
+            match turn.take(out, &runtime) {
+                Ok(()) => {}
                 Err(error) if dev.once => return Err(error),
                 Err(error) => writeln!(out, "{error:#}")?,
             }
             if dev.once {
                 return Ok(ExitCode::SUCCESS);
             }
-            wait(out, &folder, &seen)?;
+            turn.wait(out, &seen)?;
         }
     })
 }
 
-fn turn(
-    out: &mut Printed,
-    folder: &Path,
-    (built, key): (&Path, Option<&Path>),
-    subject: &Subject,
-    place: &Path,
-    runtime: &Runtime,
-) -> anyhow::Result<()> {
-    // What it says goes where our errors go: it is for the person who waits.
-    let program = std::env::current_exe().context("cannot find the program itself, which builds need")?;
-    let mut build = Command::new(folder.join(BUILD));
-    build.env("MILLRACE", program).current_dir(folder).stdin(Stdio::null()).stdout(std::io::stderr());
-    let status = run_for_user(&mut build).with_context(|| format!("{BUILD} cannot be started"))?;
-    ensure!(status.success(), "{BUILD} failed ({status})");
-    if let Some(key) = key {
-        keys::sign_file(built, key)?;
+/// Keeps a second one out of the folder while this is there: each would find what the other one builds half done.
+fn alone_in(folder: &Path) -> anyhow::Result<Option<File>> {
+    let Ok(held) = File::open(folder) else { return Ok(None) };
+    match held.try_lock() {
+        Err(TryLockError::WouldBlock) => bail!("another `millrace dev` is at work in '{}': end that one first", folder.display()),
+        // There are file systems without locks.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(held)),
     }
-    let settings = subject.settings()?.context("the config is wrong by now")?;
-    let workbench = subject.workbench(settings.clone(), &nobody(&settings))?;
-    runtime.block_on(workbench.examine()).context("refused")?;
-    put(built, place)?;
-    let job = folder.join(JOB);
-    if job.is_file() {
-        let (job, config, kv) = Input::read(&job)?.into_job();
-        call::tell(out, Output::Text, &runtime.block_on(workbench.run(job, Some(&config), kv))?)?;
-    }
-    Ok(())
 }
 
-/// Waits until the source is not as it was. What a build writes beside it, alike each time, makes one more build and no third.
-fn wait(out: &mut Printed, folder: &Path, seen: &Source) -> anyhow::Result<()> {
-    out.flush()?;
-    let mut at = None;
-    loop {
-        let now = written(folder)?;
-        // Reading it all is for when something was written.
-        if at.as_ref() != Some(&now) && Source::of(&now) != *seen {
-            return Ok(());
+/// What is done whenever the source has changed, and for what.
+struct Turn<'a> {
+    folder: &'a Path,
+    config: &'a Path,
+    /// What the build makes.
+    built: &'a Path,
+    key: Option<&'a Path>,
+    subject: &'a Subject,
+    /// Where the config has it.
+    place: &'a Path,
+}
+
+impl Turn<'_> {
+    fn take(&self, out: &mut Printed, runtime: &Runtime) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        self.build()?;
+        let (built, place) = (self.built, self.place);
+        ensure!(built.is_file(), "{BUILD} has ended well and made no '{}': what it makes has the name of its folder", built.display());
+        if let Some(key) = self.key {
+            keys::sign_file(built, key)?;
         }
-        at = Some(now);
-        std::thread::sleep(BETWEEN_LOOKS);
+        let settings = self.subject.settings()?.context("the config is wrong by now")?;
+        let workbench = self.subject.workbench(settings.clone(), &nobody(&settings))?;
+        runtime.block_on(workbench.examine()).context("refused")?;
+        put(built, place)?;
+        writeln!(out, "{} is in place after {}: a host that runs takes it", place.display(), seconds(begun.elapsed()))?;
+        let job = self.folder.join(JOB);
+        if job.is_file() {
+            let (job, config, kv) = Input::read(&job)?.into_job();
+            call::tell(out, Output::Text, &runtime.block_on(workbench.run(job, Some(&config), kv))?)?;
+        }
+        Ok(())
+    }
+
+    fn build(&self) -> anyhow::Result<()> {
+        let program = std::env::current_exe().context("cannot find the program itself, which builds need")?;
+        let script = self.folder.join(BUILD);
+        let under_way = File::open(&script).with_context(|| format!("cannot read '{}'", script.display()))?;
+        if matches!(under_way.try_lock(), Err(TryLockError::WouldBlock)) {
+            let _ = writeln!(std::io::stderr(), "an earlier build in '{}' goes on, and is waited for", self.folder.display());
+            under_way.lock()?;
+        }
+        // The build has it too: should this be killed, the next one waits until the build has ended, and does not meet it half way.
+        fcntl_setfd(&under_way, FdFlags::empty())?;
+        let mut build = Command::new(&script);
+        // What it says goes where our errors go: it is for the person who waits.
+        build.env("MILLRACE", program).current_dir(self.folder).stdin(Stdio::null()).stdout(std::io::stderr());
+        let status = run_for_user(&mut build);
+        // Not left to the end of all that have it: a build may leave something running.
+        let _ = under_way.unlock();
+        let status = status.with_context(|| format!("'{}' cannot be started", script.display()))?;
+        ensure!(status.success(), "{BUILD} failed ({status})");
+        Ok(())
+    }
+
+    /// What a turn depends on: the source, and the config.
+    fn written(&self) -> anyhow::Result<Written> {
+        let mut files = written(self.folder)?;
+        if let Ok(metadata) = fs::metadata(self.config) {
+            files.insert(self.config.to_owned(), (metadata.len(), metadata.modified().ok()));
+        }
+        Ok(files)
+    }
+
+    /// Waits until the source is not as it was, and nobody writes it any more. What a build writes beside it, alike each time, makes one more
+    /// build and no third.
+    fn wait(&self, out: &mut Printed, seen: &Source) -> anyhow::Result<()> {
+        out.flush()?;
+        let (mut last, mut read) = (None, None);
+        loop {
+            let now = Some(self.written()?);
+            // Reading it all is for when something was written, and who writes has come to an end: half a file is not worth a build.
+            if now == last && now != read {
+                if now.as_ref().is_some_and(|files| Source::of(files) != *seen) {
+                    return Ok(());
+                }
+                read.clone_from(&now);
+            }
+            last = now;
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
     }
 }
 
@@ -148,8 +203,13 @@ impl Source {
 fn written(folder: &Path) -> anyhow::Result<Written> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Written::new());
     while let Some(inside) = folders.pop() {
-        for entry in fs::read_dir(&inside).with_context(|| format!("cannot read the folder '{}'", inside.display()))? {
-            let entry = entry?;
+        let entries = match fs::read_dir(&inside) {
+            Ok(entries) => entries,
+            // What was there a moment ago may be gone, as when another version is checked out.
+            Err(error) if error.kind() == ErrorKind::NotFound && inside != folder => continue,
+            Err(error) => return Err(error).with_context(|| format!("cannot read the folder '{}'", inside.display())),
+        };
+        for entry in entries.flatten() {
             let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
             let Ok(metadata) = entry.metadata() else { continue };
             if name.starts_with('.') || NOT_SOURCE.contains(&name.as_str()) || name.contains(".wasm") {

@@ -49,16 +49,27 @@ pub fn run(new: &New) -> ExitCode {
                 _ => bail!("cannot make the folder '{}': {error}", folder.display()),
             }
         }
-        fill(&folder, new)?;
+        if let Err(error) = fill(&folder, new) {
+            // It is new: whoever tries again finds nothing in the way.
+            let _ = std::fs::remove_dir_all(&folder);
+            return Err(error);
+        }
         out.done(&format!("{} is made", folder.display()))?;
         let name = &new.name;
         writeln!(
             out,
             "\n  cd {}\n  ./build.sh\n  ./test.sh\n  millrace check {name}.wasm\n  millrace call {name}.wasm --input job.json",
-            folder.display()
+            for_shell(&folder)
         )?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// A path as a shell takes it for one word.
+fn for_shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,@%".contains(&byte));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn fill(folder: &Path, new: &New) -> anyhow::Result<()> {
