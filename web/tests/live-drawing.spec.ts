@@ -3,6 +3,17 @@ import { node, tool } from './editing'
 import { consoleOf, declined } from './operator'
 import { expect, expectNoViolationsInBoth, test } from './store'
 
+test('a browser without a network hears of the process on its own machine', async ({ page, startOwn }) => {
+  const store = await startOwn()
+  await page.addInitScript(() => Object.defineProperty(navigator, 'onLine', { get: () => false }))
+  await page.goto(consoleOf(store))
+  await tool(page, 'Load Server').click()
+  await page.getByRole('navigation', { name: 'Drawings' }).getByRole('link', { name: 'order-processing' }).click()
+  await expect(page.locator('.machine-counts')).toHaveText('0 under way')
+  await declined(store)
+  await expect(page.locator('.machine-counts')).toContainText('1 under way')
+})
+
 test('states say how many instances are in them, in the drawing, in the table and in words', async ({
   page,
   startOwn,

@@ -102,8 +102,14 @@ test('who may not save is told before they try', async ({ visitor, store }) => {
   await page.getByRole('button', { name: 'Sign in', exact: true }).click()
   await expect(page.getByRole('toolbar', { name: 'Machine' })).toBeVisible()
   await expect(page.locator('.tab-dirty')).toBeVisible()
-  await tool(page, 'Save').click()
+  // The save that was begun goes on by itself, once.
   await expect(dialog(page)).toContainText('Your account has designer.')
+  await dialog(page).getByRole('button', { name: 'Close' }).click()
+  for (const address of ['#/instances', '#/machine/order-processing']) {
+    await page.evaluate((next) => location.assign(next), address)
+    await expect(page.getByRole('toolbar', { name: 'Machine' })).toHaveCount(address === '#/instances' ? 0 : 1)
+  }
+  await expect(dialog(page)).toHaveCount(0)
 })
 
 test('without a process a config is given as a file', async ({ page, store }) => {

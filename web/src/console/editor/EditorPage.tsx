@@ -8,13 +8,13 @@ import { useProcess } from '../operator/process'
 import { loadFromServer } from './actions.ts'
 import { Canvas } from './Canvas.tsx'
 import { ConnectDialog, connectOrAsk, type Wanted } from './ConnectDialog.tsx'
-import { useBegun } from './components/begun.ts'
 import { useEditor, useModel, useShown } from './documents.ts'
 import { keepDrafts } from './drafts.ts'
 import { editorCommands } from './finding.ts'
 import { Help } from './Help.tsx'
 import { loadSchema } from './host.ts'
 import { useKeys } from './keys.ts'
+import { toReopen } from './left.ts'
 import { type Asked, MachineDialog } from './machine/MachineDialogs.tsx'
 import { MachineView, stateIn } from './machine/MachineView.tsx'
 import { Outline } from './Outline.tsx'
@@ -67,7 +67,8 @@ export default function EditorPage({ machine, isCreating = false, hasProcesses =
     return () => view({ saving: false, creating: false, help: false })
   }, [])
   useEffect(() => {
-    if (isCreating || useBegun.getState().isLeft) view({ creating: true })
+    const left = isCreating ? 'creating' : toReopen()
+    if (left) view({ [left]: true })
   }, [isCreating])
   useHostsWord()
   useRefusals()

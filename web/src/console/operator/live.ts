@@ -53,6 +53,11 @@ function change(next: Partial<Known>) {
 /** Who the stream speaks to: what one is told, another tab shows only to the same. */
 const who = () => session.get()?.user.id
 
+/** Whether a page comes from the machine that shows it: that needs no network, and a browser is offline without one. */
+export function isOnThisMachine(host: string): boolean {
+  return /^(127(\.\d{1,3}){3}|\[::1\]|(.+\.)?localhost)$/.test(host)
+}
+
 /** Returns what ends it. */
 function follow(): () => void {
   const others = new BroadcastChannel('operator-live')
@@ -94,7 +99,7 @@ function follow(): () => void {
   }
   const begin = () => {
     end()
-    if (document.hidden || !navigator.onLine) return
+    if (document.hidden || (!navigator.onLine && !isOnThisMachine(location.hostname))) return
     turn = new AbortController()
     inTurn(`operator-live ${who() ?? ''}`, turn.signal, {
       work: open,

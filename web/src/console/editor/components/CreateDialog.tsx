@@ -1,6 +1,6 @@
 /** From nothing to a component that the config has: its files, what was built of them judged and tried, and its place in the config. */
 import './CreateDialog.css'
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useEffect, useState } from 'react'
 import { Dialog } from '../../../shared/desk/ui/Dialog'
 import { Link, navigate } from '../../../shared/router'
 import { Field, SelectField } from '../../../shared/ui/Field'
@@ -11,8 +11,9 @@ import { useSignIn } from '../../operator/signIn'
 import { CommandLine } from '../../operator/ui/CommandLine'
 import { Upload } from '../../operator/ui/Upload'
 import { useModel } from '../documents.ts'
+import { arrive, leave } from '../left.ts'
 import { view } from '../view.ts'
-import { forget, leave, say, useBegun } from './begun.ts'
+import { forget, say, useBegun } from './begun.ts'
 import { Files } from './Files.tsx'
 import { LANGUAGES, wrongName } from './languages.ts'
 import type { Purpose } from './newComponent.ts'
@@ -30,6 +31,7 @@ function close(): void {
 export default function CreateDialog() {
   const { name, language } = useBegun()
   const [built, setBuilt] = useState<api.NewComponent>()
+  useEffect(() => arrive('creating'), [])
   const purpose = usePurpose(useModel())
   const wrong = wrongName(name)
   const rename = (next: string) => {
@@ -120,7 +122,7 @@ function Building({ name, purpose, built, onBuilt }: BuildingProps) {
         <CommandLine label="In a terminal" command={command(...words)} />
         {process && (
           <p>
-            <Link to={signIn} onClick={leave}>
+            <Link to={signIn} onClick={() => leave('creating')}>
               Sign in
             </Link>
           </p>

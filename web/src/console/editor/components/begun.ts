@@ -13,27 +13,20 @@ interface Begun {
   name: string
   language: string
   chosen: Chosen
-  /** Its dialog was left to sign in, and opens again with the editor. */
-  isLeft: boolean
 }
 
 const NOTHING: Begun = {
   name: '',
   language: 'rust',
   chosen: { kind: 'step', way: undefined, otherwise: '', topic: '' },
-  isLeft: false,
 }
 
 export const useBegun = create<Begun>(() => NOTHING)
 
-export function say(change: Partial<Omit<Begun, 'isLeft'>>): void {
+export function say(change: Partial<Begun>): void {
   useBegun.setState(change)
 }
 
 export function forget(): void {
   useBegun.setState(NOTHING)
-}
-
-export function leave(): void {
-  useBegun.setState({ isLeft: true })
 }

@@ -16,6 +16,7 @@ import { Consequences, type Told } from '../../operator/ui/Consequences'
 import { Difference } from '../../operator/ui/Difference'
 import { saveAsFile } from '../actions.ts'
 import { model, select, useShown } from '../documents.ts'
+import { arrive, leave } from '../left.ts'
 import { offset } from '../problems.ts'
 import { pathAt } from '../selection.ts'
 import { view } from '../view.ts'
@@ -24,11 +25,18 @@ import { Together } from './Together.tsx'
 
 const close = () => view({ saving: false })
 
+/** The save goes on when they are back. */
+const leaveToSignIn = () => {
+  leave('saving')
+  close()
+}
+
 export default function SaveDialog() {
   const saving = useSaving()
   const { process } = useProcess()
   const { step } = saving
   const isAway = step.at === 'away'
+  useEffect(() => arrive('saving'), [])
   useEffect(() => {
     if (!isAway) return
     close()
@@ -86,7 +94,7 @@ function Untold({ why, isSignedOut }: { why: string; isSignedOut: boolean }) {
       <p>To save takes the role {ROLES.deploy}. What you have made stays here as a draft meanwhile.</p>
       <div className="actions">
         <FileButton />
-        <Link to={signIn} className="button" onClick={close}>
+        <Link to={signIn} className="button" onClick={leaveToSignIn}>
           Sign in
         </Link>
       </div>
@@ -150,7 +158,7 @@ function Question({ now, plan, save }: QuestionProps) {
         <p className="save-refusal">
           {whyNot}{' '}
           {!isSignedIn && (
-            <Link to={signIn} onClick={close}>
+            <Link to={signIn} onClick={leaveToSignIn}>
               Sign in
             </Link>
           )}
