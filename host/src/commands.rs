@@ -11,6 +11,7 @@ pub mod quarantined;
 pub mod reservations;
 pub mod routes;
 mod signals;
+pub mod store;
 mod threads;
 mod top;
 pub mod users;

@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use millrace::commands::{self, Output, ReportFormat};
 use millrace::plan::access::Role;
+use millrace::store::Place;
 use millrace::telemetry::LogFormat;
 
 #[global_allocator]
@@ -123,6 +124,11 @@ enum Command {
         /// How to show them.
         #[arg(long, value_enum, default_value_t)]
         output: commands::Output,
+    },
+    /// Copy a database into one of another kind.
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
     },
     /// Find, look at and act on the instances of a running process, by its operator.api.
     Instances {
@@ -274,6 +280,22 @@ enum ReservationsCommand {
 }
 
 #[derive(Subcommand)]
+enum StoreCommand {
+    /// Copy everything from one database into another, which is empty, while no process has either of them, and compare each row.
+    Copy {
+        /// Where it is: `sqlite:PATH`, or `postgres://USER@HOST/DATABASE`. Passwords are better in PGPASSWORD or ~/.pgpass.
+        #[arg(long, value_parser = commands::store::place)]
+        from: Place,
+        /// Where it is to be, in the same form. A file must not exist; a database of a server must, and be empty.
+        #[arg(long, value_parser = commands::store::place)]
+        to: Place,
+        /// Form of the report.
+        #[arg(long, short, value_enum, default_value_t)]
+        output: Output,
+    },
+}
+
+#[derive(Subcommand)]
 enum UsersCommand {
     /// List who has roles.
     List {
@@ -393,6 +415,7 @@ fn main() -> ExitCode {
         }
         Command::Reservations { command: ReservationsCommand::List { config } } => commands::reservations::list(&config),
         Command::Reservations { command: ReservationsCommand::Release { config, keys } } => commands::reservations::release(&config, &keys),
+        Command::Store { command: StoreCommand::Copy { from, to, output } } => commands::store::copy(&from, &to, output),
         Command::Owners { config, output } => commands::owners::list(&config, output),
         Command::Instances { command } => commands::operator::instances::run(command),
         Command::Waiting { command } => commands::operator::waiting::run(command),

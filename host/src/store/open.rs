@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::postgres::Postgres;
-use super::sqlite::Sqlite;
+use super::copying::{self, CopiedTable, CopyError, CopyStep, Reads, Takes};
+use super::postgres::{self, Postgres};
+use super::sqlite::{self, Sqlite};
 use super::{Audit, Group, Instances, KeysOf, Messages, Operations, Resources, Stock, Users};
 use crate::clock::Clock;
 
@@ -20,6 +21,15 @@ pub enum Place {
     File(PathBuf),
     /// On a server of PostgreSQL.
     Server(Dsn),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Server(dsn) => write!(f, "postgres://{dsn}"),
+        }
+    }
 }
 
 /// Where the database is and how many may read at once.
@@ -90,6 +100,36 @@ pub fn open(database: &Database, clock: Clock) -> Result<Store, OpenError> {
         Place::File(path) => Store::of(Arc::new(Sqlite::open(path, *readers, keys, clock)?)),
         Place::Server(dsn) => Store::of(Arc::new(Postgres::open(dsn, *readers, (keys, kinds), clock)?)),
     })
+}
+
+/// Copies a whole database into an empty one, neither of which any process may have, and compares each row that is read back from the target with
+/// the source. `tell` hears how far it is. Whoever opens the target goes on with what is under way in it.
+///
+/// Blocks for as long as it takes, and is not to be called in a runtime.
+///
+/// # Errors
+/// [`CopyError`]: one of the two is in use or cannot be used, the target has something in it, or they differ. The target is as empty as before then.
+pub fn copy(from: &Place, to: &Place, clock: &Clock, tell: &mut dyn FnMut(CopyStep)) -> Result<Vec<CopiedTable>, CopyError> {
+    if from == to {
+        return Err(CopyError::Unusable(format!("{from} is both what is to be copied and where it is to be copied to")));
+    }
+    let mut source: Box<dyn Reads> = match from {
+        Place::File(path) => Box::new(sqlite::CopySource::open(path, clock)?),
+        Place::Server(dsn) => Box::new(postgres::CopySource::open(dsn)?),
+    };
+    let copied = copy_to(&mut *source, to, tell);
+    source.leave(copied.is_ok());
+    copied
+}
+
+fn copy_to(source: &mut dyn Reads, to: &Place, tell: &mut dyn FnMut(CopyStep)) -> Result<Vec<CopiedTable>, CopyError> {
+    let mut target: Box<dyn Takes> = match to {
+        Place::File(path) => Box::new(sqlite::CopyTarget::begin(path)?),
+        Place::Server(dsn) => Box::new(postgres::CopyTarget::begin(dsn)?),
+    };
+    let copied = copying::copy(source, &mut *target, &to.to_string(), tell)?;
+    target.finish()?;
+    Ok(copied)
 }
 
 /// A database whose disk fails when the second of the two is told to.

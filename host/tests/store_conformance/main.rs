@@ -6,6 +6,7 @@ mod accounts;
 mod agreement;
 mod audit;
 mod commits;
+mod copying;
 mod durable;
 mod finished;
 mod group;

@@ -8,6 +8,7 @@
 mod audit;
 mod columns;
 mod commit;
+mod copying;
 mod ear;
 mod figures;
 mod group;
@@ -62,6 +63,7 @@ use super::{
 };
 use crate::clock::Clock;
 
+pub(super) use self::copying::{Source as CopySource, Target as CopyTarget};
 pub use self::opening::{Dsn, ServerError, owners};
 
 /// Most reading connections that are opened.

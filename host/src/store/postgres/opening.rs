@@ -21,7 +21,7 @@ const OLDEST_SERVER: i32 = 130_000;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// In their sequence. The migrations of sqlx are not used: they take an advisory lock, which engines that replicate by themselves lack.
-const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/postgres/0001_initial.sql"),
     include_str!("../../../migrations/postgres/0002_owners.sql"),
     include_str!("../../../migrations/postgres/0003_seats.sql"),
@@ -108,7 +108,7 @@ pub(super) struct Identified {
 }
 
 /// A session at the server, in time.
-async fn connect(dsn: &Dsn, options: &PgConnectOptions) -> Result<PgConnection, ServerError> {
+pub(super) async fn connect(dsn: &Dsn, options: &PgConnectOptions) -> Result<PgConnection, ServerError> {
     let failed = |reason: String| ServerError { place: dsn.to_string(), reason };
     match tokio::time::timeout(LIMIT, PgConnection::connect_with(options)).await {
         Ok(Ok(connection)) => Ok(connection),
@@ -217,7 +217,7 @@ fn why_not(error: &Error) -> String {
 }
 
 /// Whether what is committed there stays, and texts are kept as they are.
-async fn check_server(connection: &mut PgConnection) -> Result<Result<(), String>, Error> {
+pub(super) async fn check_server(connection: &mut PgConnection) -> Result<Result<(), String>, Error> {
     let asked = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_setting('fsync')";
     let row = sql!(asked).fetch_one(&mut *connection).await?;
     let (version, encoding, fsync): (i32, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
@@ -248,7 +248,7 @@ async fn check_server(connection: &mut PgConnection) -> Result<Result<(), String
 }
 
 /// Brings the tables to this program's version, one process at a time.
-async fn migrate(connection: &mut PgConnection) -> Result<Result<(), String>, Error> {
+pub(super) async fn migrate(connection: &mut PgConnection) -> Result<Result<(), String>, Error> {
     let version = "CREATE TABLE IF NOT EXISTS millrace_schema (id BIGINT PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL);
                    INSERT INTO millrace_schema (id, version) VALUES (1, 0) ON CONFLICT DO NOTHING";
     let is_there: bool = sql!("SELECT to_regclass('millrace_schema') IS NOT NULL").fetch_one(&mut *connection).await?.try_get(0)?;

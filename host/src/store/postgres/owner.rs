@@ -62,6 +62,12 @@ impl Seen {
         is_of_another_shop && !is_away
     }
 
+    /// Whether it may still write, to whom sees it once: it has not ended, and has a session or gave a sign of life just now.
+    pub(super) fn may_write(&self) -> bool {
+        let is_away = self.has_session != Some(true) && self.age > LEASE.as_secs_f64();
+        !self.has_ended && !is_away
+    }
+
     /// It has ended, and nobody has taken over from it.
     pub(super) fn is_mourned(&self) -> bool {
         self.has_ended

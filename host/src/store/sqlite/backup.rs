@@ -67,8 +67,8 @@ pub fn back_up(path: &Path, to: &Path) -> Result<Copied, OpenError> {
 }
 
 /// The file that a copy is written into until it has its name.
-struct Part {
-    path: PathBuf,
+pub(super) struct Part {
+    pub(super) path: PathBuf,
     /// Locked until then: two backups of one name would write into each other's file.
     #[expect(dead_code, reason = "only held: closing the file is what unlocks it")]
     held: File,
@@ -76,7 +76,7 @@ struct Part {
 
 impl Part {
     /// Takes the part of the copy `to`, empty: what a backup has left in it that was killed is nobody's.
-    fn take(to: &Path) -> Result<Self, OpenError> {
+    pub(super) fn take(to: &Path) -> Result<Self, OpenError> {
         free(to)?;
         let path = beside(to, ".part");
         let failed = |cause: std::io::Error| unmade(to, cause.to_string());
@@ -142,8 +142,7 @@ pub fn restore(path: &Path, from: &Path, now: Timestamp) -> Result<(Copied, Opti
             let _ = std::fs::remove_file(&place);
         }
     })?;
-    // Who may not give it away has no need to, or was refused above.
-    let _ = std::fs::metadata(&part).and_then(|part| chown(beside(path, ".lock"), Some(part.uid()), Some(part.gid())));
+    hand_over_lock(&part, path);
 
     let there = before.is_some_and(|before| before.len() > 0);
     let suffix = format!(".before-{}", now.strftime("%Y%m%dT%H%M%S%fZ"));
@@ -189,7 +188,7 @@ fn write_copy(from: &Path, part: &Path) -> Result<(), OpenError> {
 
 /// Gives what takes the place of the file `place` the owner and the rights of what was there before; where nothing was, the owner of the
 /// folder. An administrator puts back what the process, a user of its own, has to open.
-fn hand_over(part: &Path, place: &Path, before: Option<&Metadata>) -> Result<(), OpenError> {
+pub(super) fn hand_over(part: &Path, place: &Path, before: Option<&Metadata>) -> Result<(), OpenError> {
     let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |cause| OpenError::Path { path: part.to_owned(), cause };
     let owner = before.cloned().map_or_else(|| std::fs::metadata(folder), Ok).map_err(failed)?;
@@ -204,6 +203,11 @@ fn hand_over(part: &Path, place: &Path, before: Option<&Metadata>) -> Result<(),
         )))
     })?;
     std::fs::set_permissions(part, Permissions::from_mode(before.mode() & 0o777 & !OTHERS)).map_err(failed)
+}
+
+/// Gives the lock of the database `path` the owner of what takes its place. Who may not give it away has no need to, or was refused before.
+pub(super) fn hand_over_lock(part: &Path, path: &Path) {
+    let _ = std::fs::metadata(part).and_then(|part| chown(beside(path, ".lock"), Some(part.uid()), Some(part.gid())));
 }
 
 fn move_away(path: &Path, suffix: &str, kept: Option<&Path>) -> Result<(), OpenError> {
@@ -249,7 +253,7 @@ fn look_through(copy: &Path) -> Result<Copied, OpenError> {
 }
 
 /// Gives a file that is written its name, durably.
-fn durably(part: &Path, name: &Path) -> Result<(), OpenError> {
+pub(super) fn durably(part: &Path, name: &Path) -> Result<(), OpenError> {
     durable::give_name(part, name).map_err(|cause| OpenError::Path { path: name.to_owned(), cause })
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod columns;
 mod commit;
 mod connection;
+mod copying;
 mod figures;
 mod finished;
 mod holds;
@@ -60,6 +61,7 @@ use crate::clock::Clock;
 
 pub use self::backup::{Copied, back_up, restore};
 pub use self::connection::OpenError;
+pub(super) use self::copying::{Source as CopySource, Target as CopyTarget};
 #[cfg(test)]
 pub(crate) use self::tests::BadDisk;
 

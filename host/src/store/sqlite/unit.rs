@@ -15,7 +15,7 @@ use super::super::{FieldChange, KeysOf, StoreError, changes};
 const KNOWN: usize = 1_024;
 /// Sets of changed fields that have a number. A component that names its fields as it likes makes a new one each time; those are kept where they
 /// occurred, and go with that.
-const MOST_CHANGES: i64 = 1_000;
+pub(super) const MOST_CHANGES: i64 = 1_000;
 
 /// Why a unit did not take effect.
 pub(super) type UnitError = super::super::writer::UnitError<rusqlite::Error>;

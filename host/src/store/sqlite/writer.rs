@@ -388,17 +388,21 @@ impl Writer {
             tracing::warn!(%error, "the end of this process was not noted");
         }
         crash_point!("before-the-last-checkpoint");
-        let truncated = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        if let Err(error) = &truncated {
-            tracing::warn!(%error, "the log was not emptied; the next start replays it");
-        }
-        let emptied = truncated.is_ok();
-        match self.connection.close() {
-            Ok(()) if emptied && self.begun => self.mark.closed(self.tail.noted_at),
-            Ok(()) => {}
-            Err((_, error)) => tracing::warn!(%error, "the database was not closed"),
-        }
+        close(self.connection, self.mark, self.begun.then_some(self.tail.noted_at));
         drop(self.lock);
+    }
+}
+
+/// Closes a database, so that it has no log, and notes that in its mark if it is known how far was `written`. Its lock is let go of after this.
+pub(super) fn close(connection: Connection, mark: Mark, written: Option<i64>) {
+    let truncated = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    if let Err(error) = &truncated {
+        tracing::warn!(%error, "the log was not emptied; the next start replays it");
+    }
+    match (connection.close(), written.filter(|_| truncated.is_ok())) {
+        (Ok(()), Some(written)) => mark.closed(written),
+        (Ok(()), None) => {}
+        (Err((_, error)), _) => tracing::warn!(%error, "the database was not closed"),
     }
 }
 
