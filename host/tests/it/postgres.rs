@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -167,12 +168,12 @@ async fn orders_of_a_process_that_is_killed_go_on_in_the_other_one() {
 }
 
 /// Asks a process to end, as an orchestrator does, and waits until it has.
-async fn stop(process: Process) {
+pub async fn stop(mut process: Process) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     let log = process.log();
     let deadline = Instant::now() + PATIENCE * 4;
-    while process.client.try_send(Method::GET, "/livez", None, &[]).await.is_ok() {
+    while !process.has_ended() {
         assert!(Instant::now() < deadline, "it does not end: {:?}", log.lock().last());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -239,4 +240,67 @@ async fn an_event_stream_tells_what_another_process_does() {
     let stream = elsewhere.open(&format!("/api/orders/{id}/events")).await;
     let told = tokio::time::timeout(PATIENCE * 4, stream.text()).await.expect("the stream ends with the order").unwrap();
     assert!(told.contains("\"delivered\""), "{told}");
+}
+
+/// What `millrace store copy` says.
+fn copied(from: &str, to: &str) -> Result<Value, String> {
+    let arguments = ["store", "copy", "--from", from, "--to", to, "--output", "json"];
+    let asked = Command::new(env!("CARGO_BIN_EXE_millrace")).args(arguments).output().unwrap();
+    if !asked.status.success() {
+        return Err(String::from_utf8(asked.stderr).unwrap());
+    }
+    Ok(serde_json::from_slice(&asked.stdout).unwrap())
+}
+
+/// Orders that are confirmed as fast as they are made, until there are so many: others are under way then.
+async fn confirmed_at_once(customer: &Client, count: usize) -> Confirmed {
+    let confirmed = Confirmed::default();
+    for _ in 0..8 {
+        let (customer, confirmed) = (customer.clone(), Arc::clone(&confirmed));
+        tokio::spawn(async move {
+            let body = order("prod-008", 1, "tok_visa");
+            while let Ok(answer) = customer.try_send(Method::POST, "/api/orders", Some(&body), &[]).await {
+                if answer.status == StatusCode::CREATED {
+                    confirmed.lock().insert(answer.body["id"].as_str().unwrap().to_owned());
+                }
+            }
+        });
+    }
+    until_confirmed(&confirmed, count).await;
+    confirmed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_under_way_in_a_file_end_on_a_server_after_a_copy_and_are_there_after_one_back() {
+    let server = Server::start(Disk::Fast);
+    let url = server.database();
+    let home = Home::new();
+    let config = config(home.path());
+    let file = |folder: &str| format!("sqlite:{}", home.path().join(folder).join("ecommerce.db").display());
+
+    let process = home.start(&[]).await;
+    let customer = process.client.customer("ada").await.login("ada").await;
+    let token = customer.token().to_owned();
+    let confirmed = confirmed_at_once(&customer, 40).await;
+    let refused = copied(&file("data"), &url).unwrap_err();
+    assert!(refused.contains("in use by another process"), "{refused}");
+    process.kill();
+    let told = copied(&file("data"), &url).unwrap();
+    assert!(
+        told["tables"].as_array().unwrap().iter().any(|table| table["table"] == "resources" && table["rows"].as_u64() >= Some(40)),
+        "{told:#}"
+    );
+    let under_way = server.ask(database_of(&url), "SELECT count(*) FROM resources WHERE NOT finished");
+    assert_ne!(under_way, "0", "what is under way is what this is about");
+
+    let process = home.start_config(&config, &[("DATABASE_URL", url.as_str())]).await;
+    let customer = process.client.with_token(&token);
+    all_are_delivered_once(&customer, &confirmed).await;
+    let refused = copied(&url, &file("back")).unwrap_err();
+    assert!(refused.contains("in use by process"), "{refused}");
+    stop(process).await;
+
+    copied(&url, &file("back")).unwrap();
+    let process = home.start(&[("DATA_DIR", home.path().join("back").to_str().unwrap())]).await;
+    all_are_delivered_once(&process.client.with_token(&token), &confirmed).await;
 }

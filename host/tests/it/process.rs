@@ -179,6 +179,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// `kill -9`, and nothing after it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
