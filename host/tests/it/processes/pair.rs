@@ -1,4 +1,4 @@
-//! Two processes of orders over one database of PostgreSQL and one Kafka, behind one gateway.
+//! Two or three processes of orders over one database of PostgreSQL and one Kafka, behind one gateway.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -16,13 +16,14 @@ use crate::crashes::check_history;
 use crate::kafka::{EVENTS, Topics};
 use crate::kafka_broker::{KafkaBroker, free_port};
 use crate::observability::scraped::Scraped;
+use crate::postgres::stop;
 use crate::postgres_server::{Disk, Server};
 use crate::process::{Home, Process};
 
 /// Orders of each of four customers, at most: there are 999 of the product.
 const MOST: usize = 220;
 
-/// The first process of orders at its address, the second one, and what they need.
+/// Processes of orders, each at its address once it is started, and what they need.
 struct Pair {
     home: Home,
     server: Server,
@@ -31,9 +32,9 @@ struct Pair {
     topics: Topics,
     config: PathBuf,
     shared: Vec<(&'static str, String)>,
-    addresses: [String; 2],
+    addresses: Vec<String>,
     _users_products: Process,
-    orders: [Option<Process>; 2],
+    orders: Vec<Option<Process>>,
     gateway: Process,
 }
 
@@ -42,7 +43,13 @@ fn as_variables<'a>(own: &[(&'a str, &'a str)], shared: &'a [(&'static str, Stri
 }
 
 impl Pair {
+    /// Two of them, both started.
     async fn open() -> Self {
+        Self::with(2, 2).await
+    }
+
+    /// A gateway that knows of so many, of which some are started.
+    async fn with(known: usize, started: usize) -> Self {
         let (server, broker) = tokio::task::spawn_blocking(|| (Server::start(Disk::Fast), KafkaBroker::shared())).await.unwrap();
         let (database, topics, home) = (server.database(), Topics::unique(&broker.address()), Home::new());
         let text = std::fs::read_to_string(config("orders.yaml")).unwrap();
@@ -58,7 +65,8 @@ impl Pair {
         let file = home.path().join("orders.yaml");
         std::fs::write(&file, text).unwrap();
         let address = || format!("127.0.0.1:{}", free_port());
-        let (catalogue, addresses) = (address(), [address(), address()]);
+        let (catalogue, addresses) = (address(), (0..known).map(|_| address()).collect::<Vec<_>>());
+        let targets = addresses.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(",");
         let web = home.path().join("web");
         std::fs::create_dir(&web).unwrap();
         std::fs::write(web.join("index.html"), "<title>the shop</title>").unwrap();
@@ -66,7 +74,7 @@ impl Pair {
             ("INTERNAL_SECRET", INTERNAL_SECRET.to_owned()),
             ("CATALOGUE_URL", format!("http://{catalogue}")),
             ("USERS_PRODUCTS_URL", format!("http://{catalogue}")),
-            ("ORDERS_URL", format!("http://{},http://{}", addresses[0], addresses[1])),
+            ("ORDERS_URL", targets),
             ("KAFKA_BROKERS", topics.address().to_owned()),
             ("DATABASE_URL", database.clone()),
             ("WEB_ROOT", web.display().to_string()),
@@ -86,15 +94,16 @@ impl Pair {
             shared,
             addresses,
             _users_products: users_products,
-            orders: [None, None],
+            orders: (0..known).map(|_| None).collect(),
             gateway,
         };
-        pair.start(0).await;
-        pair.start(1).await;
+        for which in 0..started {
+            pair.start(which).await;
+        }
         pair
     }
 
-    /// Starts one of the two, each with a folder of its own.
+    /// Starts one of them, each with a folder of its own.
     async fn start(&mut self, which: usize) {
         let data = self.home.path().join(format!("orders-{which}")).display().to_string();
         let own = [("LISTEN", self.addresses[which].as_str()), ("DATA_DIR", data.as_str())];
@@ -114,6 +123,31 @@ impl Pair {
         let scraped = Scraped::of(self.client(which)).await;
         let labels = [("module", "notification-handler"), ("operation", "process")];
         scraped.value("ecommerce_orders_module_operations_total", &labels).unwrap_or_default()
+    }
+
+    /// Waits until the outbox is shared by so many processes, each of which has its part.
+    async fn until_shared_by(&self, processes: usize) {
+        let shares = "SELECT coalesce(string_agg(slots::text, ',' ORDER BY slots), '') FROM (
+                          SELECT (SELECT count(*) FROM slots WHERE slots.owner = owners.id) AS slots FROM owners WHERE ended_at IS NULL
+                      ) AS each";
+        let deadline = Instant::now() + PATIENCE * 4;
+        loop {
+            let slots: Vec<u32> = self.ask(shares).split(',').filter_map(|slots| slots.parse().ok()).collect();
+            let least = 64 / u32::try_from(processes).unwrap();
+            // Of three the last one has what the shares of the others have left.
+            if slots.len() == processes && slots.iter().sum::<u32>() == 64 && slots.iter().all(|slots| *slots >= least - 1) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{processes} were expected: {slots:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Requests of customers that the gateway has had answered at the address of one of them.
+    async fn answered_at(&self, which: usize) -> f64 {
+        let labels = [("module", "api-proxy"), ("target", self.addresses[which].as_str()), ("outcome", "answered")];
+        let scraped = Scraped::of(&self.gateway.client).await;
+        scraped.value("ecommerce_gateway_proxy_target_requests_total", &labels).unwrap_or_default()
     }
 
     /// What the gateway says of those behind it, once that is `wanted`.
@@ -276,6 +310,38 @@ async fn of_two_processes_of_orders_one_is_killed_under_load_and_no_client_and_n
         let up = [("module", "api-proxy"), ("target", address.as_str())];
         assert_eq!(scraped.value("ecommerce_gateway_proxy_target_up", &up), Some(1.0), "{}", scraped.text);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_of_orders_come_and_go_under_load_one_then_three_then_two_and_no_client_notices() {
+    let mut pair = Pair::with(3, 1).await;
+    let customer = pair.gateway.client.customer("cyd").await;
+    pair.until_gateway_is("degraded").await;
+    let load = Load::on(&customer);
+    load.until_placed(20).await;
+
+    pair.start(1).await;
+    pair.start(2).await;
+    pair.until_gateway_is("healthy").await;
+    pair.until_shared_by(3).await;
+    let before: Vec<f64> = vec![pair.answered_at(0).await, pair.answered_at(1).await, pair.answered_at(2).await];
+    let deadline = Instant::now() + PATIENCE * 2;
+    for which in [0, 1, 2] {
+        while pair.answered_at(which).await <= before[which] {
+            assert!(Instant::now() < deadline, "{} has no part of the load", pair.addresses[which]);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    // The one that was there first leaves, as an orchestrator has it leave, with requests and steps of its own under way.
+    let first = pair.orders[0].take().unwrap();
+    let placed = load.placed.lock().len();
+    stop(first).await;
+    pair.until_shared_by(2).await;
+    load.until_placed(placed + 40).await;
+    let (placed, errors) = load.end().await;
+    assert_eq!(errors, Vec::<String>::new(), "each request was answered, whoever came and went");
+    all_came_to_their_end_once(&pair, &customer, &placed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
