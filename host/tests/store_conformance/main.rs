@@ -14,6 +14,7 @@ mod holds;
 mod kv;
 mod ledger;
 mod outbox;
+mod plans;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 mod registry;

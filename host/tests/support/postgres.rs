@@ -38,7 +38,10 @@ impl Server {
     pub fn start(disk: Disk) -> Self {
         let programs = programs();
         let fast = "-c fsync=off -c full_page_writes=off";
-        let options = format!("-c max_connections=400 -c shared_buffers=64MB {}", if disk == Disk::Fast { fast } else { "" });
+        let options = format!(
+            "-c log_line_prefix='%m_[%d]_' -c max_connections=400 -c shared_buffers=64MB {}",
+            if disk == Disk::Fast { fast } else { "" }
+        );
         let mut command = as_its_user("sh");
         command.args(["-c", RUN, "sh"]).arg(&programs).arg(options).current_dir("/");
         let mut runs = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh is there");
@@ -85,6 +88,11 @@ impl Server {
     pub fn start_again(&self) {
         // With the options that it had.
         self.control(&["--wait", "--timeout=120", "restart"]);
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).expect("its log can be read")
     }
 
     fn control(&self, args: &[&str]) {

@@ -21,10 +21,11 @@ const OLDEST_SERVER: i32 = 130_000;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// In their sequence. The migrations of sqlx are not used: they take an advisory lock, which engines that replicate by themselves lack.
-pub(super) const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("../../../migrations/postgres/0001_initial.sql"),
     include_str!("../../../migrations/postgres/0002_owners.sql"),
     include_str!("../../../migrations/postgres/0003_seats.sql"),
+    include_str!("../../../migrations/postgres/0004_few_of_many.sql"),
 ];
 
 /// Settings of every session: what is left behind by a process that was stopped, or whose network was cut, does not hold its locks for long. All

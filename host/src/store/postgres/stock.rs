@@ -194,18 +194,18 @@ async fn lines_of(writing: &mut Writing, key: &str) -> Result<BTreeMap<String, u
 
 /// What is reserved now, by key.
 pub(super) async fn held(connection: &mut PgConnection) -> Result<Vec<HeldReservation>, Error> {
-    let select = "SELECT key, sku, quantity FROM reservations JOIN reservation_lines ON reservation = key WHERE status = 'reserved' ORDER BY key, sku";
-    let mut held: Vec<HeldReservation> = Vec::new();
-    for row in sql!(select).fetch_all(connection).await? {
-        let (key, sku, quantity): (String, String, u64) = (row.try_get(0)?, row.try_get(1)?, count(&row, 2)?);
-        if held.last().is_none_or(|last| last.key != key) {
-            held.push(HeldReservation { key, lines: BTreeMap::new() });
-        }
-        if let Some(last) = held.last_mut() {
-            last.lines.insert(sku, quantity);
-        }
-    }
-    Ok(held)
+    // The lines of each are looked up: a join may read those of all that were ever made.
+    let select = "SELECT key, ARRAY(SELECT sku FROM reservation_lines WHERE reservation = key ORDER BY sku),
+                         ARRAY(SELECT quantity FROM reservation_lines WHERE reservation = key ORDER BY sku)
+                  FROM reservations WHERE status = 'reserved' ORDER BY key";
+    let reservation = |row: &PgRow| {
+        let (skus, quantities): (Vec<String>, Vec<i64>) = (row.try_get(1)?, row.try_get(2)?);
+        let lines = skus.into_iter().zip(quantities.into_iter().map(i64::unsigned_abs)).collect::<BTreeMap<_, _>>();
+        Ok(HeldReservation { key: row.try_get(0)?, lines })
+    };
+    let held = sql!(select).fetch_all(connection).await?.iter().map(reservation).collect::<Result<Vec<_>, Error>>()?;
+    // What has no lines holds nothing.
+    Ok(held.into_iter().filter(|held| !held.lines.is_empty()).collect())
 }
 
 pub(super) async fn end(writing: &mut Writing, key: &str, end: ReservationStatus) -> Result<Option<ReservationStatus>, UnitError> {
