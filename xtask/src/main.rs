@@ -30,6 +30,7 @@ mod patience;
 mod prometheus;
 mod python;
 mod run;
+mod scaled_shop;
 mod secret;
 mod simulate;
 mod split_shop;
@@ -67,7 +68,7 @@ enum Task {
     Chaos(chaos::Options),
     /// Runs the engine, the scheduler, the relay and the consumers on a simulated machine, and breaks it from a seed.
     Simulate(simulate::Options),
-    /// Builds everything and starts the three-process store with Kafka on this machine, until Ctrl-C.
+    /// Builds everything and starts the store as several processes with Kafka on this machine, until Ctrl-C.
     Stack(stack::Options),
     /// Makes a step in each language that there is a template for, into target/languages, and prints what each costs.
     Languages(languages::Options),

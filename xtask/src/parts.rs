@@ -28,7 +28,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// Ending sooner than this is soon.
 const SOON: Duration = Duration::from_secs(60);
 /// Room for the longest name before a line.
-const NAME_WIDTH: usize = 14;
+const NAME_WIDTH: usize = 16;
 /// How much of a log tells why its program ended.
 const LAST_LINES: usize = 10;
 
@@ -48,6 +48,13 @@ pub enum Ready {
     Http(SocketAddr, &'static str),
     /// A broker answers there (host:port).
     Kafka(String),
+    /// A server of PostgreSQL takes connections there, as its own program says.
+    Postgres {
+        /// The program `pg_isready`.
+        asked: PathBuf,
+        /// Where the server is to listen.
+        address: SocketAddr,
+    },
 }
 
 /// What it means when a part ends by itself.
@@ -122,6 +129,11 @@ impl Ready {
         match self {
             Self::Http(address, path) => matches!(http::get(*address, path).await, Ok(200)),
             Self::Kafka(address) => kafka::broker::answers(address).await,
+            Self::Postgres { asked, address } => {
+                let mut ask = Command::new(asked);
+                ask.args(["--quiet", "--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
+                ask.status().await.is_ok_and(|status| status.success())
+            }
         }
     }
 }

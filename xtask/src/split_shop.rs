@@ -1,7 +1,7 @@
 //! The shop as three processes on this machine: where each listens, and the variables by which they know each other.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::parts::{Part, Ready};
 use crate::whole_shop::operators_address;
@@ -63,12 +63,17 @@ impl SplitShop {
 
     /// The program that is a service.
     pub fn part(&self, service: Service) -> Part {
-        let (name, address) = (service.name(), self.address(service));
+        let config = format!("configs/{}.yaml", service.name());
+        self.part_at(service.name(), service, Path::new(&config), self.address(service))
+    }
+
+    /// The program that is a service, as one of several of them, each with a name and an address of its own.
+    pub fn part_at(&self, name: &'static str, service: Service, config: &Path, address: SocketAddr) -> Part {
         let variables = [
             ("LISTEN", address.to_string()),
             ("OPERATOR_LISTEN", operators_address(address).to_string()),
-            // A folder for each: two processes must not tidy up each other's compiled components.
-            ("DATA_DIR", self.data.join(name).display().to_string()),
+            // A folder for each: two services must not tidy up each other's compiled components.
+            ("DATA_DIR", self.data.join(service.name()).display().to_string()),
             ("COMPONENTS_DIR", self.components.display().to_string()),
             ("CATALOGUE_URL", format!("http://{}", self.users_products)),
             ("USERS_PRODUCTS_URL", format!("http://{}", self.users_products)),
@@ -77,7 +82,7 @@ impl SplitShop {
             ("MILLRACE_LOG_FORMAT", "text".to_owned()),
         ];
         Part::new(name, &self.binary, Ready::Http(address, "/readyz"))
-            .arguments(["run", "--config", &format!("configs/{name}.yaml")])
+            .arguments([Path::new("run"), Path::new("--config"), config])
             .environment(variables.into_iter().chain(self.variables.iter().cloned()))
     }
 }

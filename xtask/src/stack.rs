@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::build::{self, Profile};
 use crate::parts::{Part, Parts, Ready};
+use crate::scaled_shop::{self, ScaledShop};
 use crate::split_shop::{Service, SplitShop};
 use crate::stop_signals::StopSignals;
 use crate::{prometheus, run, secret, toolchain, web, workspace};
@@ -22,6 +23,8 @@ const ORDERS: SocketAddr = local(8082);
 const STORE: SocketAddr = local(8090);
 const PROMETHEUS: SocketAddr = local(9090);
 const KAFKA: &str = "127.0.0.1:9092";
+/// Beside the port that a server of the machine's own would have.
+const POSTGRES: SocketAddr = local(5433);
 
 /// How to run.
 #[derive(Args)]
@@ -38,6 +41,10 @@ pub struct Options {
     #[arg(long)]
     without_kafka: bool,
 
+    /// So many processes of orders and two of users-products, over one PostgreSQL, which is started here too.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=i64::from(scaled_shop::MOST)))]
+    scale: Option<u8>,
+
     /// Build the host optimised: it takes several times as long to build, and then serves as in production.
     #[arg(long)]
     release: bool,
@@ -49,8 +56,11 @@ const fn local(port: u16) -> SocketAddr {
 
 /// Builds everything, starts the processes and stays until they are stopped.
 pub fn stack(options: &Options) -> anyhow::Result<ExitCode> {
-    for (name, address) in [("gateway", GATEWAY), ("users-products", USERS_PRODUCTS), ("orders", ORDERS)] {
-        TcpListener::bind(address).with_context(|| format!("{name} cannot listen on {address}; stop what uses it"))?;
+    let data = std::path::absolute(workspace::root().join(&options.data_dir))?;
+    fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be created", data.display()))?;
+    let mut shop = shop(options, &data)?;
+    for (service, address) in addresses(&shop, options.scale) {
+        TcpListener::bind(address).with_context(|| format!("{} cannot listen on {address}; stop what uses it", service.name()))?;
     }
     println!("[1/4] Building the step components");
     toolchain::ensure_wasm_target()?;
@@ -58,36 +68,47 @@ pub fn stack(options: &Options) -> anyhow::Result<ExitCode> {
     println!("[2/4] Building the pages");
     web::build_if_possible()?;
     println!("[3/4] Building the host; the first time takes some minutes");
-    let binary = build::host(Profile::from_flag(options.release))?;
+    shop.binary = build::host(Profile::from_flag(options.release))?;
     println!("[4/4] Starting the processes");
-    let data = std::path::absolute(workspace::root().join(&options.data_dir))?;
-    fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be created", data.display()))?;
-    let parts = parts(options, &binary, &data)?;
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(stay(parts))
+    let (parts, addresses) = (parts(options, &shop)?, addresses(&shop, options.scale));
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(stay(parts, &addresses))
+}
+
+fn scaled(shop: &SplitShop, orders: u8) -> ScaledShop<'_> {
+    ScaledShop { shop, orders, postgres: POSTGRES }
+}
+
+/// Where the processes listen, in the sequence in which they start.
+fn addresses(shop: &SplitShop, scale: Option<u8>) -> Vec<(Service, SocketAddr)> {
+    let of = |service| scale.map_or_else(|| vec![shop.address(service)], |orders| scaled(shop, orders).addresses(service));
+    Service::ALL.into_iter().flat_map(|service| of(service).into_iter().map(move |address| (service, address))).collect()
 }
 
 /// In the sequence in which they start; they stop in reverse.
-fn parts(options: &Options, binary: &Path, data: &Path) -> anyhow::Result<Vec<Part>> {
+fn parts(options: &Options, shop: &SplitShop) -> anyhow::Result<Vec<Part>> {
     let mut parts = Vec::new();
     if options.brokers.is_none() && !options.without_kafka {
         let this = std::env::current_exe().context("cannot find this program, which also runs Kafka")?;
         parts.push(Part::new("kafka", &this, Ready::Kafka(KAFKA.to_owned())).arguments(["kafka"]).may_end());
     }
-    let shop = shop(options, binary, data)?;
-    parts.extend(Service::ALL.map(|service| shop.part(service)));
+    match options.scale {
+        Some(orders) => parts.extend(scaled(shop, orders).parts()?),
+        None => parts.extend(Service::ALL.map(|service| shop.part(service))),
+    }
     if !prometheus::is_installed() {
         println!("Prometheus is not installed, so nothing collects metrics ({})", prometheus::ADVICE);
     } else if TcpListener::bind(PROMETHEUS).is_err() {
         println!("Something listens on {PROMETHEUS} already, so no Prometheus is started here");
     } else {
-        parts.push(collector(data)?);
+        parts.push(collector(&shop.data, &addresses(shop, options.scale))?);
     }
     Ok(parts)
 }
 
-fn shop(options: &Options, binary: &Path, data: &Path) -> anyhow::Result<SplitShop> {
+fn shop(options: &Options, data: &Path) -> anyhow::Result<SplitShop> {
     Ok(SplitShop {
-        binary: binary.to_owned(),
+        // Once it is built.
+        binary: PathBuf::new(),
         gateway: GATEWAY,
         users_products: USERS_PRODUCTS,
         orders: ORDERS,
@@ -107,13 +128,21 @@ fn given_or_kept(variable: &'static str, data: &Path) -> anyhow::Result<String> 
 }
 
 /// Prometheus with the repository's settings and rules.
-fn collector(data: &Path) -> anyhow::Result<Part> {
-    let targets = [("gateway", GATEWAY), ("users-products", USERS_PRODUCTS), ("orders", ORDERS), ("store", STORE)];
+fn collector(data: &Path, addresses: &[(Service, SocketAddr)]) -> anyhow::Result<Part> {
+    let first = |service: Service| (service.name(), addresses.iter().find(|(of, _)| *of == service).map_or(STORE, |(_, address)| *address));
+    let targets: Vec<(&str, SocketAddr)> = Service::ALL.into_iter().map(first).chain([("store", STORE)]).collect();
+    // A job has all that is one service.
+    let all = |service: Service| {
+        let addresses = addresses.iter().filter(|(of, _)| *of == service).map(|(_, address)| format!("\"{address}\""));
+        (format!("\"{}\"", first(service).1), addresses.collect::<Vec<_>>().join(", "))
+    };
+    let jobs = Service::ALL.map(all);
+    let changes: Vec<(&str, &str)> = jobs.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
     let (folder, rules) = (data.join("prometheus"), prometheus::rules());
-    prometheus::Settings { folder: &folder, listen: PROMETHEUS, targets: &targets, rules: &rules, changes: &[] }.part()
+    prometheus::Settings { folder: &folder, listen: PROMETHEUS, targets: &targets, rules: &rules, changes: &changes }.part()
 }
 
-async fn stay(parts: Vec<Part>) -> anyhow::Result<ExitCode> {
+async fn stay(parts: Vec<Part>, addresses: &[(Service, SocketAddr)]) -> anyhow::Result<ExitCode> {
     let mut stop_wanted = StopSignals::listen()?;
     let mut running = Parts::default();
     let started = tokio::select! {
@@ -123,7 +152,7 @@ async fn stay(parts: Vec<Part>) -> anyhow::Result<ExitCode> {
     let ended = match started {
         Ok(true) => {
             let demo = run::register_demo_user(GATEWAY).await;
-            welcome(running.has("prometheus"), demo);
+            welcome(addresses, running.has("prometheus"), demo);
             tokio::select! {
                 problem = running.keep_up() => Err(problem),
                 () = stop_wanted.next() => Ok(()),
@@ -137,11 +166,14 @@ async fn stay(parts: Vec<Part>) -> anyhow::Result<ExitCode> {
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-fn welcome(prometheus: bool, demo: anyhow::Result<()>) {
+fn welcome(addresses: &[(Service, SocketAddr)], prometheus: bool, demo: anyhow::Result<()>) {
     println!(
-        "\nMillrace is ready, as three processes.\n\n  Store           http://{GATEWAY}/\n  Products        http://{GATEWAY}/api/products\n  \
-         users-products  http://{USERS_PRODUCTS}/healthz\n  orders          http://{ORDERS}/healthz"
+        "\nMillrace is ready, as {} processes.\n\n  Store           http://{GATEWAY}/\n  Products        http://{GATEWAY}/api/products",
+        addresses.len()
     );
+    for (service, address) in addresses.iter().filter(|(service, _)| *service != Service::Gateway) {
+        println!("  {:<15} http://{address}/healthz", service.name());
+    }
     if prometheus {
         println!("  Prometheus      http://{PROMETHEUS}/");
     }
