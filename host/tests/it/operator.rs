@@ -9,6 +9,7 @@ mod held_events;
 mod killed_saves;
 mod pages;
 mod processes;
+mod saved_step;
 mod saving;
 mod waiting;
 

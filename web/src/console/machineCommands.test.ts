@@ -5,7 +5,7 @@ import { applied } from './edits.ts'
 import { lens } from './lens.ts'
 import { addState, addTransition, dropComponent } from './machineCommands.ts'
 import { repositoryFile } from './testing/corpus.ts'
-import { diff, edited } from './testing/gestures.ts'
+import { diff, edited, patched } from './testing/gestures.ts'
 
 const MONOLITH = repositoryFile('configs/monolith.yaml')
 const ORDERS = repositoryFile('host/tests/config/valid/original-orders.yaml')
@@ -92,41 +92,10 @@ describe('states and transitions', () => {
   })
 })
 
-/** What a careful person adds to the monolith's config, in `diff`'s words. */
-const FRAUD_IN_MONOLITH = `
-+  - name: fraud-checker
-+    type: dynamic.component
-+    config:
-+      source: ../components/fraud_checker.wasm
-+      description: Checks order for fraud signals
-+    dependsOn: [order-state]
-+
-+  - name: step-fraud
-+    type: processing.step
-+    config:
-+      componentId: fraud-checker
-+      successTransition: fraud_cleared
-+      compensateTransition: fraud_detected
-+      maxRetries: 1
-+      timeoutSeconds: 15
-+    dependsOn: [fraud-checker, order-state]
-+
-+          cleared:
-+            description: No fraud signals, ready for payment
--            fromState: validated
-+            fromState: cleared
-+          fraud_cleared:
-+            fromState: validated
-+            toState: cleared
-+          fraud_detected:
-+            fromState: validated
-+            toState: failed
-+      - workflowType: order-processing
-+        toStates: [validated]
-+        handler: step-fraud
-`.trim()
+/** What a careful person adds to the monolith's config. The host's tests save it into a shop that takes orders. */
+const FRAUD_IN_MONOLITH = patched(MONOLITH, repositoryFile('host/tests/it/configs/fraud-checker.diff'))
 
-/** And to a config in which all names are in quotes and all lists have dashes; in its own style. */
+/** And to a config in which all names are in quotes and all lists have dashes, in `diff`'s words; in its own style. */
 const FRAUD_IN_ORDERS = `
 +  - name: fraud-checker
 +    type: dynamic.component
@@ -220,7 +189,7 @@ describe('a component that is dropped on a state', () => {
     const { edits, label } = dropComponent(lens(MONOLITH), fraud)
     const buffer = new TextBuffer(MONOLITH, () => 0)
     buffer.apply(edits, label)
-    expect(diff(MONOLITH, buffer.text)).toEqual(FRAUD_IN_MONOLITH.split('\n'))
+    expect(buffer.text).toBe(FRAUD_IN_MONOLITH)
     expect(lens(buffer.text).machines[0]?.states.find(({ name }) => name === 'validated')?.awaits).toBe('step-fraud')
     buffer.undo()
     expect([buffer.text, buffer.undoLabel]).toEqual([MONOLITH, null])

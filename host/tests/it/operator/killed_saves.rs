@@ -235,7 +235,7 @@ async fn place(process: &mut watch::Receiver<Option<Client>>, token: &str, key: 
 }
 
 /// Who may save, as of now.
-async fn administrator(process: &Process) -> Client {
+pub(super) async fn administrator(process: &Process) -> Client {
     let token = process.client.login("ann").await;
     let sure = token.post("/api/auth/sudo", &json!({"password": "password123"})).await;
     operator_of(process).with_token(sure.body["token"].as_str().unwrap_or_else(|| panic!("{sure:?}")))
@@ -401,7 +401,7 @@ fn told(answer: reqwest::Result<Answer>, is_new: bool, files: &Files, newest: Op
 }
 
 /// All orders of a customer.
-async fn ids(customer: &Client) -> HashSet<String> {
+pub(super) async fn ids(customer: &Client) -> HashSet<String> {
     let (mut ids, mut path) = (HashSet::new(), "/api/orders?limit=200".to_owned());
     loop {
         let page = customer.get(&path).await;

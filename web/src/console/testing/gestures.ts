@@ -21,6 +21,20 @@ export function diff(before: string, next: string): string[] {
   return told
 }
 
+/** The text after the changes of a unified diff, each of which fits in one place. */
+export function patched(text: string, diff: string): string {
+  const hunks = diff.split('\n@@ ').slice(1)
+  return hunks.reduce((now, hunk) => {
+    const lines = hunk.split('\n').slice(1)
+    if (lines.at(-1) === '') lines.pop()
+    const without = (sign: string) => lines.filter((line) => !line.startsWith(sign)).map((line) => `${line.slice(1)}\n`)
+    const [before, after] = [without('+').join(''), without('-').join('')]
+    const parts = now.split(before)
+    if (parts.length !== 2) throw new Error(`This is no longer in one place of the text:\n${before}`)
+    return parts.join(after)
+  }, text)
+}
+
 /** How long the longest common part is of what is left of two lists, by where both go on. */
 function common(old: readonly string[], now: readonly string[]): (i: number, j: number) => number {
   const lengths = Array.from({ length: old.length + 1 }, () => new Uint16Array(now.length + 1))
