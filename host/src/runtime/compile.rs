@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -166,22 +166,39 @@ pub(super) struct Compiler {
     turn: Mutex<()>,
     /// Whether runs are served beside it, which come first.
     stands_back: AtomicBool,
+    /// Who waits for what is compiled all the same.
+    waiting: AtomicUsize,
     /// Between two looks at whether a child computes.
     between_looks: Duration,
+}
+
+/// Somebody who waits for what is compiled, until this is dropped.
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Compiler {
     /// Uses the hidden command `compiler` of `program`.
     pub fn new(program: PathBuf, engine: Engine, kept: Option<Arc<CodeCache>>) -> Self {
         let fits = engine::fingerprint(&engine);
-        let stands_back = AtomicBool::new(false);
-        Self { program, engine, fits, kept, turn: Mutex::new(()), stands_back, between_looks: BETWEEN_LOOKS }
+        let (stands_back, waiting) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self { program, engine, fits, kept, turn: Mutex::new(()), stands_back, waiting, between_looks: BETWEEN_LOOKS }
     }
 
     /// From now on others come first: runs are served beside it. Until then somebody waits for what is compiled, and on a busy machine would
     /// wait for minutes.
     pub fn stand_back(&self) {
         self.stands_back.store(true, Ordering::Relaxed);
+    }
+
+    /// Somebody waits for what is compiled from now on, also where runs are served beside it: it gets its share of the processors.
+    pub fn awaited(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.waiting)
     }
 
     /// What code has to fit: another wasmtime or other settings give another name.
@@ -279,10 +296,11 @@ impl Compiler {
     /// The code that a child makes of a component.
     async fn in_child(&self, bytes: &Bytes) -> Result<Bytes, Unfit> {
         let program = self.program.display();
+        let stands_back = self.stands_back.load(Ordering::Relaxed) && self.waiting.load(Ordering::Relaxed) == 0;
         let mut child = Command::new(&self.program)
             .arg0("millrace")
             .arg("compiler")
-            .args(self.stands_back.load(Ordering::Relaxed).then_some("--stand-back"))
+            .args(stands_back.then_some("--stand-back"))
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -54,6 +54,8 @@ impl Runtime {
             }
         }
         anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
+        // Whoever saves a config waits for it, on a busy machine for minutes if what is served came first all the while.
+        let _awaited = self.loader.awaited();
         try_join_all(changed.iter().map(|slot| self.load_aside(slot))).await?;
         for slot in named.values() {
             let clash = slot.serving().and_then(|version| clash(&named, slot, &version));

@@ -14,7 +14,7 @@ use wasmtime::Engine;
 use super::answer::object;
 use super::bindings::Description;
 use super::code_cache::CodeCache;
-use super::compile::{Compiler, Fault, Unfit};
+use super::compile::{Compiler, Fault, Unfit, Waiting};
 use super::contract::{ReversiblePre, StepPre};
 use super::fetch::{self, Patience};
 use super::guest_log::Speaker;
@@ -93,6 +93,11 @@ impl Loader {
     /// From now on runs are served beside what is compiled, and come first.
     pub fn stand_back(&self) {
         self.compiler.stand_back();
+    }
+
+    /// Somebody waits for what is compiled from now on, until the answer is dropped.
+    pub fn awaited(&self) -> Waiting<'_> {
+        self.compiler.awaited()
     }
 
     /// What was compiled since this was last asked.

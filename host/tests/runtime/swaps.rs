@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use millrace::runtime::{ComponentSettings, SwapEvent};
+use millrace::runtime::{ComponentSettings, Source, SwapEvent};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
@@ -253,7 +253,7 @@ fn noting(folder: &Path) -> (PathBuf, PathBuf) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn compiling_stands_back_behind_what_is_served_and_not_where_a_start_waits_for_it() {
+async fn compiling_stands_back_behind_what_is_served_and_not_where_a_start_or_a_save_waits_for_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let (program, calls) = noting(folder.path());
     let mut plan = Plan::of(tiny("i32.const 96")).own_cache();
@@ -262,7 +262,17 @@ async fn compiling_stands_back_behind_what_is_served_and_not_where_a_start_waits
     accepted(&workshop.run(json!({})).await);
     workshop.replace(&marked(&tiny("i32.const 96"), "newer"));
     workshop.runtime.reload("worker").await.expect("it is good");
-    assert_eq!(std::fs::read_to_string(calls).expect("it was called"), "compiler\ncompiler --stand-back\n");
+    let calls = || std::fs::read_to_string(&calls).expect("it was called");
+    assert_eq!(calls(), "compiler\ncompiler --stand-back\n");
+    // Whoever saves a config with another component waits for its code.
+    let source = folder.path().join("another.wasm");
+    std::fs::write(&source, marked(&tiny("i32.const 96"), "another")).expect("a file");
+    let another = ComponentSettings { name: "another".into(), source: Source::File(source), ..workshop.settings.clone() };
+    drop(workshop.runtime.arrange(&[workshop.settings.clone(), another]).await.expect("they are good"));
+    assert_eq!(calls(), "compiler\ncompiler --stand-back\ncompiler\n");
+    workshop.replace(&marked(&tiny("i32.const 96"), "newest"));
+    workshop.runtime.reload("worker").await.expect("it is good");
+    assert!(calls().ends_with("compiler\ncompiler --stand-back\n"), "nobody waits any more: {}", calls());
 }
 
 /// How far a process stands back behind others, as Linux tells.
