@@ -208,6 +208,9 @@ impl Bus for Link {
         Ok(())
     }
 
+    /// What a simulated process subscribes to does not change.
+    fn resubscribe(&self, _: &[String], _: Vec<Subscription>) {}
+
     fn system(&self) -> &'static str {
         "simulated"
     }

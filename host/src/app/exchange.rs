@@ -1,4 +1,5 @@
-//! What another plan changes in the engine of a running process: its workflows with their steps, and its components.
+//! What another plan changes in the engine of a running process: its workflows with their steps, its components, and who receives
+//! which events.
 
 use std::sync::Arc;
 
@@ -6,6 +7,7 @@ use futures::future::BoxFuture;
 
 use super::health;
 use super::parts::{Core, resources_of};
+use super::turns::Receiving;
 use crate::http::HealthChecks;
 use crate::plan::Plan;
 use crate::runtime::{Arranged, Runtime};
@@ -25,6 +27,7 @@ pub(super) struct Exchange {
     generation: Generation,
     stranded: Stranded,
     health: HealthChecks,
+    receiving: Option<Receiving>,
 }
 
 /// What another plan says, made aside.
@@ -37,7 +40,7 @@ pub(super) struct Ready {
 
 impl Exchange {
     /// In the engine of this process.
-    pub(super) fn of(core: &Core, health: &HealthChecks) -> Self {
+    pub(super) fn of(core: &Core, health: &HealthChecks, receiving: Option<Receiving>) -> Self {
         let Core { store, engine, runtime, pipeline, generation, stranded, .. } = core;
         Self {
             store: store.clone(),
@@ -47,6 +50,7 @@ impl Exchange {
             generation: generation.clone(),
             stranded: stranded.clone(),
             health: health.clone(),
+            receiving,
         }
     }
 
@@ -68,7 +72,7 @@ impl Exchange {
 
     /// Puts it in place: first what new instances need, then what has them begin.
     pub(super) fn put(&self, before: &Plan, plan: &Plan, ready: Ready) {
-        let Dependencies { workflows, active, breakers, canaries, metrics, .. } = &self.engine;
+        let Dependencies { workflows, active, breakers, canaries, metrics, events, .. } = &self.engine;
         let names = || plan.components.iter().map(|component| component.name.clone());
         names().for_each(|name| metrics.component(&name));
         breakers.add(names());
@@ -79,7 +83,11 @@ impl Exchange {
             canaries.replaced(&component.name);
         });
         self.runtime.put(ready.components);
+        events.exchange(plan);
         workflows.put(ready.workflows);
+        if let Some(receiving) = &self.receiving {
+            receiving.exchange(plan);
+        }
         self.stranded.run_with(Names::of(plan));
         let is_gone = |name: &&String| plan.components.iter().all(|component| component.name != **name);
         before.components.iter().map(|component| &component.name).filter(is_gone).for_each(|name| self.health.remove(name));

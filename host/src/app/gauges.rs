@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::backlogs::Backlogs;
 use super::parts::Core;
 use crate::bus::{Bus, BusHealth};
-use crate::http::Backends;
 use crate::plan::Plan;
 use crate::runtime::Runtime;
 use crate::services::engine::Dependencies;
@@ -46,17 +45,6 @@ pub(super) fn register(metrics: &Metrics, plan: &Plan, core: &Core, backlogs: &A
     metrics.on_scrape(move || {
         let gauges = Arc::clone(&gauges);
         async move { gauges.read().await }
-    });
-}
-
-/// Has how those get on that requests are passed on to, read for each scrape.
-pub(super) fn register_targets(metrics: &Metrics, backends: Vec<Arc<Backends>>) {
-    let shown = metrics.clone();
-    metrics.on_scrape(move || {
-        for of_proxy in &backends {
-            of_proxy.figures().iter().for_each(|(target, figures)| shown.set_target(of_proxy.proxy(), target, figures));
-        }
-        std::future::ready(())
     });
 }
 

@@ -11,7 +11,7 @@ use super::backlogs::Backlogs;
 use super::parts::Core;
 use crate::bus::{Bus, BusHealth};
 use crate::clock::Clock;
-use crate::http::{Backends, Check, HealthChecks, Probe, Status};
+use crate::http::{Check, HealthChecks, Status};
 use crate::plan::{self, Plan};
 use crate::pulse::Pulse;
 use crate::runtime::Runtime;
@@ -37,8 +37,6 @@ const SLOW_WRITE: Duration = Duration::from_secs(1);
 const HANGING_WRITE: Duration = Duration::from_secs(10);
 /// So many instances one after the other that a component could do nothing for are no bad luck: what is behind it is away.
 const UNSERVED_IN_A_ROW: u32 = 3;
-/// For the answer of a backend to a probe, the look-up of its name and the connection included.
-const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// Adds what every process has: a check of its log, if it keeps one, and what `/livez` asks.
 pub(super) fn register_process(health: &HealthChecks, pulse: &Pulse) {
@@ -254,30 +252,6 @@ fn register_credentials(health: &HealthChecks, plan: &Plan, Core { engine, clock
             None => Check::new(Status::Up, "nothing that this process is known by was refused"),
         })
     });
-}
-
-/// Who is behind a proxy.
-pub(super) struct Behind {
-    pub(super) backends: Arc<Backends>,
-    /// Asks whether they are the right ones.
-    pub(super) probe: Arc<Probe>,
-}
-
-/// Adds a check for each proxy: whether somebody answers where it passes requests on to, and is the right one. Answers what asks.
-pub(super) fn register_proxies(health: &HealthChecks, plan: &Plan) -> Vec<Behind> {
-    // A check that takes too long is down, and this process is of use without a backend.
-    let limit = plan.health.as_ref().map_or(ANSWER_LIMIT, |settings| ANSWER_LIMIT.min(settings.check_timeout / 2));
-    let probe = |proxy: &plan::Proxy| {
-        let backends = Arc::new(Backends::new(proxy));
-        let probe = Arc::new(Probe::new(proxy, &backends, limit));
-        let asked = Arc::clone(&probe);
-        health.add_costly(&proxy.name, move || {
-            let probe = Arc::clone(&asked);
-            async move { probe.ask().await }
-        });
-        Behind { backends, probe }
-    };
-    plan.proxies.iter().map(probe).collect()
 }
 
 /// Whether the database can be read and written, which only doing both tells.

@@ -1,4 +1,5 @@
-//! What of a running process is exchanged when its config changes: what answers at each address, workflows and components.
+//! What of a running process is exchanged when its config changes: what answers at each address, proxies, workflows, components, and who
+//! receives which events.
 //!
 //! Everything new is made aside, over the same store and engine, and put in its place at once. Requests and runs under way end on what they
 //! began with. Whatever else a plan says takes a restart, see [`crate::plan::changes`].
@@ -11,6 +12,8 @@ use parking_lot::{Mutex, RwLock};
 
 use super::exchange::Exchange;
 use super::parts::Core;
+use super::proxies::Proxies;
+use super::turns::Receiving;
 use crate::http::{self, Current, HttpParts, Routers};
 use crate::plan::Plan;
 use crate::services::console::TakeOver;
@@ -19,6 +22,7 @@ use crate::services::console::TakeOver;
 struct Serving {
     parts: HttpParts,
     engine: Option<Exchange>,
+    proxies: Proxies,
     public: Current,
     operator: Option<Current>,
 }
@@ -42,11 +46,17 @@ impl Switch {
     }
 
     /// What answers customers from now on, and those who run the process; both are exchanged later.
-    pub(super) fn begin(&self, parts: HttpParts, core: Option<&Core>) -> (Current, Option<Current>) {
+    pub(super) fn begin(
+        &self,
+        parts: HttpParts,
+        core: Option<&Core>,
+        (proxies, receiving): (Proxies, Option<Receiving>),
+    ) -> (Current, Option<Current>) {
         let Routers { public, operator } = http::routers(parts.clone());
         let (public, operator) = (Current::from(public), operator.map(Current::from));
         let answering = (public.clone(), operator.clone());
-        *self.serving.lock() = Some(Serving { engine: core.map(|core| Exchange::of(core, &parts.health)), parts, public, operator });
+        *self.serving.lock() =
+            Some(Serving { engine: core.map(|core| Exchange::of(core, &parts.health, receiving)), parts, proxies, public, operator });
         answering
     }
 
@@ -61,8 +71,8 @@ impl Switch {
     /// It cannot be built, and why.
     pub(super) async fn prepare(self: Arc<Self>, plan: Plan) -> anyhow::Result<TakeOver> {
         let plan = Arc::new(plan);
-        let found = self.serving.lock().as_ref().map(|serving| (serving.parts.clone(), serving.engine.clone()));
-        let Some((parts, engine)) = found else {
+        let found = self.serving.lock().as_ref().map(|serving| (serving.parts.clone(), serving.engine.clone(), serving.proxies.clone()));
+        let Some((parts, engine, proxies)) = found else {
             return Ok(TakeOver { record: ready(Err(not_serving())).boxed(), put: Box::new(|| Err(not_serving())) });
         };
         let mut made = match &engine {
@@ -71,7 +81,9 @@ impl Switch {
         };
         let resources = made.as_mut().and_then(|made| made.resources.take());
         let record = engine.as_ref().zip(made.as_ref()).map_or_else(|| ready(Ok(())).boxed(), |(engine, made)| engine.record(made));
-        let parts = HttpParts { plan: Arc::clone(&plan), resources, ..parts };
+        let proxied = proxies.make(&plan);
+        let console = parts.console.zip(resources.clone()).map(|(console, resources)| console.over(resources));
+        let parts = HttpParts { plan: Arc::clone(&plan), resources, console, proxies: proxied.routers(), ..parts };
         let routers = http::routers(parts.clone());
         let put = move || {
             let mut serving = self.serving.lock();
@@ -80,6 +92,7 @@ impl Switch {
             if let Some((engine, made)) = serving.engine.as_ref().zip(made) {
                 engine.put(&self.plan(), &plan, made);
             }
+            serving.proxies.put(proxied);
             serving.public.put(routers.public);
             if let (Some(current), Some(router)) = (&serving.operator, routers.operator) {
                 current.put(router);

@@ -11,6 +11,7 @@ mod gauges;
 mod health;
 mod live;
 mod parts;
+mod proxies;
 mod state;
 mod turns;
 
@@ -28,7 +29,8 @@ pub use self::parts::Surroundings;
 use self::backlogs::Backlogs;
 use self::live::Switch;
 use self::parts::Core;
-use self::turns::{Starting, Turns};
+use self::proxies::Proxies;
+use self::turns::{Receiving, Starting, Turns};
 use crate::http::{self, Current, HealthChecks, HttpParts};
 use crate::memory;
 use crate::plan::{Plan, Server};
@@ -53,8 +55,6 @@ pub struct App {
     listener: Option<TcpListener>,
     operator: Option<TcpListener>,
     probes: Option<TcpListener>,
-    /// Who is behind each proxy.
-    backends: Vec<health::Behind>,
     tasks: Tasks,
     /// Ends the pipeline; requested after the last request was answered.
     stop: Stop,
@@ -110,8 +110,6 @@ impl App {
         };
         let tokens = parts::tokens(&plan, core.as_ref(), users.as_ref(), &surroundings.clock);
         health::register_process(&health, &pulse);
-        let backends = health::register_proxies(&health, &plan);
-        gauges::register_targets(&metrics, backends.iter().map(|behind| Arc::clone(&behind.backends)).collect());
         let backlogs = core.as_ref().map(|core| Arc::new(Backlogs::new(Arc::clone(&core.store.operations))));
         if let (Some(core), Some(backlogs)) = (&core, &backlogs) {
             health::register(&health, &plan, core, backlogs);
@@ -126,24 +124,7 @@ impl App {
         }
         let switch = Switch::new(Arc::clone(&plan));
         let configs = plan.operator.as_ref().map(|_| desk(&plan, core.as_ref(), &switch, &surroundings, &health));
-        Ok(Self {
-            plan,
-            listener,
-            operator,
-            probes,
-            backends,
-            tasks,
-            stop,
-            metrics,
-            health,
-            pulse,
-            core,
-            users,
-            tokens,
-            configs,
-            switch,
-            backlogs,
-        })
+        Ok(Self { plan, listener, operator, probes, tasks, stop, metrics, health, pulse, core, users, tokens, configs, switch, backlogs })
     }
 
     /// Where it listens.
@@ -180,16 +161,13 @@ impl App {
             let beat = self.pulse.part("the thread that writes the database");
             self.tasks.spawn_long("pulse of the writer", keep_asking(beat, writer, self.stop.clone()));
         }
-        for backends in &self.backends {
-            self.tasks.spawn_long("backends", Arc::clone(&backends.probe).watch(self.stop.clone()));
-            self.tasks.spawn_long("targets", Arc::clone(&backends.backends).watch(self.stop.clone()));
-        }
         if let Some(desk) = self.configs.clone().filter(|_| self.plan.operator.as_ref().is_some_and(|operator| operator.write)) {
             self.tasks.spawn_long("config watcher", desk.watch(self.stop.clone()));
         }
         let turns = self.start();
         let (writes, closing) = (Tasks::new(), Stop::new());
-        let mut serving = self.serve(&closing, &writes)?;
+        let proxies = Proxies::new(&self.tasks, &self.metrics, &self.health, &closing);
+        let mut serving = self.serve((&closing, &writes), proxies.clone(), turns.receiving())?;
         self.health.set_ready(true);
         tracing::info!(address = self.address().map(|address| address.to_string()), config = %self.plan.source.display(), "ready");
         memory::give_back();
@@ -207,6 +185,7 @@ impl App {
         tracing::info!("stopping");
         self.health.set_stopping();
         self.switch.end();
+        proxies.end();
         closing.request();
         let ended = self.finish(serving, &writes, turns).await;
         failure.map_or(ended, Err)
@@ -241,12 +220,17 @@ impl App {
         Starting { plan, core: core.as_ref(), users: users.as_ref(), tokens: tokens.as_ref(), tasks, stop, metrics, pulse }.start()
     }
 
-    fn serve(&mut self, stop: &Stop, writes: &Tasks) -> anyhow::Result<Option<JoinHandle<anyhow::Result<()>>>> {
+    fn serve(
+        &mut self,
+        (stop, writes): (&Stop, &Tasks),
+        proxies: Proxies,
+        receiving: Option<Receiving>,
+    ) -> anyhow::Result<Option<JoinHandle<anyhow::Result<()>>>> {
         let (listener, operator, probes) = (self.listener.take(), self.operator.take(), self.probes.take());
         if listener.is_none() && operator.is_none() {
             return Ok(None);
         }
-        let (public, of_operator) = self.routers(stop, writes);
+        let (public, of_operator) = self.routers((stop, writes), proxies, receiving);
         let mut serving: Vec<BoxFuture<'static, anyhow::Result<()>>> = Vec::new();
         let mut serve = |listener: TcpListener, server: Server, answering: Current| {
             serving.push(Box::pin(http::serve(listener, server, answering, self.metrics.clone(), stop.clone())));
@@ -266,7 +250,7 @@ impl App {
         Ok(Some(self.tasks.spawn(async move { future::try_join_all(serving).await.map(|_| ()) })))
     }
 
-    fn routers(&mut self, stop: &Stop, writes: &Tasks) -> (Current, Option<Current>) {
+    fn routers(&mut self, (stop, writes): (&Stop, &Tasks), proxies: Proxies, receiving: Option<Receiving>) -> (Current, Option<Current>) {
         let console = match (&self.core, &self.backlogs, &self.plan.operator) {
             (Some(core), Some(backlogs), Some(_)) => Some(parts::console(&self.plan, core, backlogs)),
             _ => None,
@@ -274,9 +258,7 @@ impl App {
         if let Some(console) = console.clone() {
             self.tasks.spawn_long("canaries", console.keep_canaries(self.stop.clone()));
         }
-        let proxy = |(proxy, behind): (&crate::plan::Proxy, &health::Behind)| {
-            (proxy.name.clone(), http::proxy(proxy, &behind.backends, stop.clone()))
-        };
+        let made = proxies.make(&self.plan);
         let parts = HttpParts {
             plan: Arc::clone(&self.plan),
             tokens: self.tokens.take(),
@@ -285,14 +267,15 @@ impl App {
             audit: self.core.as_ref().map(|core| AuditLog::new(Arc::clone(&core.store.audit), core.engine.clock.clone())),
             configs: self.configs.take(),
             console,
-            proxies: self.plan.proxies.iter().zip(&self.backends).map(proxy).collect(),
+            proxies: made.routers(),
             internal: self.core.as_ref().and_then(|core| core.internal.clone()),
             metrics: self.metrics.clone(),
             health: self.health.clone(),
             writes: writes.clone(),
             stop: stop.clone(),
         };
-        self.switch.begin(parts, self.core.as_ref())
+        proxies.put(made);
+        self.switch.begin(parts, self.core.as_ref(), (proxies, receiving))
     }
 }
 

@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future;
+
 use super::consumers::Keys;
 use super::parts::Core;
-use crate::bus::Sink;
-use crate::plan::{Module, Plan, Runs};
+use crate::bus::{Bus, Sink};
+use crate::plan::{self, Module, Plan, Runs};
 use crate::pulse::Pulse;
 use crate::services::engine::{self, Neighbours, Scheduler, backpressure};
 use crate::services::messaging::{self, EventConsumers, OwnEvents, Relay};
@@ -33,7 +35,32 @@ struct Started {
 /// The modules that have started, in their sequence.
 pub(super) struct Turns {
     started: Vec<Started>,
-    consumers: Keys,
+    doors: Keys,
+    receiving: Option<Receiving>,
+}
+
+/// What receives events.
+#[derive(Clone)]
+pub(super) struct Receiving {
+    bus: Arc<dyn Bus>,
+    consumers: Arc<EventConsumers>,
+    doors: Keys,
+}
+
+impl Receiving {
+    /// Receives what another plan says, from now on. Who is to have an event is there before it comes, and who is to have none any more is
+    /// gone after the last one that was under way for it.
+    pub(super) fn exchange(&self, plan: &Plan) {
+        self.doors.exchange(doors_of(plan));
+        self.consumers.exchange(plan);
+        let topics = plan.bus.as_ref().map(plan::Bus::topics).unwrap_or_default();
+        self.bus.resubscribe(topics, self.consumers.subscriptions());
+    }
+}
+
+/// Consumers with a turn of their own.
+fn doors_of(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.handlers.iter().map(|handler| EventConsumers::consumer_of(&handler.name))
 }
 
 /// What modules are started with.
@@ -59,14 +86,14 @@ pub(super) struct Starting<'a> {
 impl Starting<'_> {
     /// Starts every module.
     pub(super) fn start(self) -> Turns {
-        let handlers = self.plan.handlers.iter().map(|handler| EventConsumers::consumer_of(&handler.name));
-        let mut turns = Turns { started: Vec::new(), consumers: Keys::new(handlers) };
+        let mut turns = Turns { started: Vec::new(), doors: Keys::new(doors_of(self.plan)), receiving: None };
         for (position, module) in self.plan.modules.iter().enumerate() {
             let drives = self.driver() == Some(position);
             let (tasks, stop) = if drives { (self.tasks.clone(), self.stop.clone()) } else { (self.tasks.group(), Stop::new()) };
             let started = Started { module: module.clone(), tasks, stop };
             if let Some(core) = self.core {
-                self.start_module(core, position, &started, &turns.consumers);
+                let receiving = self.start_module(core, position, &started, &turns.doors);
+                turns.receiving = turns.receiving.or(receiving);
             }
             tracing::debug!(module = module.name, "module started");
             turns.started.push(started);
@@ -74,19 +101,22 @@ impl Starting<'_> {
         turns
     }
 
-    fn start_module(&self, core: &Core, position: usize, started: &Started, consumers: &Keys) {
+    /// Starts one; answers what receives, if it is that.
+    fn start_module(&self, core: &Core, position: usize, started: &Started, doors: &Keys) -> Option<Receiving> {
+        let mut receiving = None;
         match started.module.runs {
             // The engine is what drives, see below.
             Runs::Nothing | Runs::Engine => {}
             Runs::Store => self.start_store(core, started),
             Runs::Component if self.last(Runs::Component) == Some(position) => self.start_watching(core, started),
             Runs::Component => {}
-            Runs::Bus => self.start_bus(core, started, consumers),
-            Runs::Consumer => consumers.open(&EventConsumers::consumer_of(&started.module.name)),
+            Runs::Bus => receiving = self.start_bus(core, started, doors),
+            Runs::Consumer => doors.open(&EventConsumers::consumer_of(&started.module.name)),
         }
         if self.driver() == Some(position) {
             self.start_engine(core, started);
         }
+        receiving
     }
 
     /// Position of the module that drives what is due: the engine, and the store of a process without one, whose handlers have runs too.
@@ -128,8 +158,8 @@ impl Starting<'_> {
         started.tasks.spawn_long("swap log", swaps.run(started.stop.clone()));
     }
 
-    fn start_bus(&self, core: &Core, started: &Started, consumers: &Keys) {
-        let Some(bus) = &core.bus else { return };
+    fn start_bus(&self, core: &Core, started: &Started, doors: &Keys) -> Option<Receiving> {
+        let bus = core.bus.as_ref()?;
         let (messages, own) = (Arc::clone(&core.store.messages), Arc::<OwnEvents>::default());
         let dependencies = messaging::Dependencies {
             pipeline: core.pipeline.clone(),
@@ -144,8 +174,8 @@ impl Starting<'_> {
             tasks: core.engine.tasks.clone(),
             metrics: core.engine.metrics.clone(),
         };
-        let taken = EventConsumers::new(dependencies, self.plan, bus.as_ref());
-        let (subscriptions, sink) = (taken.subscriptions(), consumers.before(Arc::new(taken) as Arc<dyn Sink>));
+        let taken = Arc::new(EventConsumers::new(dependencies, self.plan, bus.as_ref()));
+        let (subscriptions, sink) = (taken.subscriptions(), doors.before(Arc::clone(&taken) as Arc<dyn Sink>));
         started.tasks.spawn_long("bus", Arc::clone(bus).run(subscriptions, sink, started.stop.clone()));
         let noted = (Arc::clone(&core.refusals), own);
         let relay = Relay::new(Arc::clone(&messages), core.pipeline.outbox_grew(), Arc::clone(bus), noted);
@@ -156,18 +186,34 @@ impl Starting<'_> {
         }
         let backpressure = backpressure::watch(Arc::clone(&core.engine.backpressure), messages, started.stop.clone());
         started.tasks.spawn_long("backpressure", backpressure);
+        Some(Receiving { bus: Arc::clone(bus), consumers: taken, doors: doors.clone() })
     }
 }
 
 impl Turns {
+    /// What receives events, if something does.
+    pub(super) fn receiving(&self) -> Option<Receiving> {
+        self.receiving.clone()
+    }
+
     /// Stops every module, the last that started first, each within what is left of the time for all. Answers whether that was enough.
     pub(super) async fn stop(mut self, stopping: Stopping) -> bool {
-        let mut in_time = true;
+        // Consumers that came while the process ran have started last.
+        let came = self
+            .doors
+            .consumers()
+            .into_iter()
+            .filter(|consumer| self.started.iter().all(|started| EventConsumers::consumer_of(&started.module.name) != *consumer));
+        let closed = future::join_all(came.map(|consumer| {
+            let doors = self.doors.clone();
+            async move { doors.close(&consumer, stopping.left(WORK_LIMIT)).await }
+        }));
+        let mut in_time = closed.await.into_iter().all(|closed| closed);
         while let Some(started) = self.started.pop() {
             let busy = self.started.iter().filter(|earlier| !earlier.tasks.is_idle()).count();
             let limit = WORK_LIMIT.saturating_sub(TURN * u32::try_from(busy).unwrap_or(u32::MAX));
             let consumer = EventConsumers::consumer_of(&started.module.name);
-            let closed = self.consumers.close(&consumer, stopping.left(limit)).await;
+            let closed = self.doors.close(&consumer, stopping.left(limit)).await;
             started.stop.request();
             let ended = started.tasks.drain(stopping.left(limit)).await && closed;
             tracing::debug!(module = started.module.name, ended, "module stopped");

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use futures::stream;
 use parking_lot::RwLock;
 
-use super::{Bus, BusError, BusHealth, Event, Lag, Receipt, Sink, Subscription, by_key};
+use super::{Bus, BusError, BusHealth, Event, Lag, Receipt, Sink, Subscription, by_key, by_topic};
 use crate::clock;
 use crate::shutdown::Stop;
 
@@ -102,14 +102,16 @@ impl Bus for Embedded {
     }
 
     async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()> {
-        let mut by_topic: HashMap<String, Vec<String>> = HashMap::new();
-        for subscription in subscriptions {
-            by_topic.entry(subscription.topic).or_default().push(subscription.consumer);
-        }
-        *self.listening.write() = Some(Listening { by_topic: Arc::new(by_topic), sink });
+        *self.listening.write() = Some(Listening { by_topic: Arc::new(by_topic(subscriptions)), sink });
         stop.requested().await;
         *self.listening.write() = None;
         Ok(())
+    }
+
+    fn resubscribe(&self, _: &[String], subscriptions: Vec<Subscription>) {
+        if let Some(listening) = self.listening.write().as_mut() {
+            listening.by_topic = Arc::new(by_topic(subscriptions));
+        }
     }
 
     /// What is not handled is not published, and waits in the outbox: there is never anything between.

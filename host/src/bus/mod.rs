@@ -134,6 +134,10 @@ pub trait Bus: Send + Sync + 'static {
     /// Delivers the subscribed topics to `sink` until `stop`.
     async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()>;
 
+    /// From now on `subscriptions` count, in the place of those that [`run`](Self::run) began with: what is published after this is delivered to
+    /// them. What is under way ends as it began, and how far the consumers have come stays as it is. `topics` are those of the config from now on.
+    fn resubscribe(&self, topics: &[String], subscriptions: Vec<Subscription>);
+
     /// What kind of broker it is, as traces name it.
     fn system(&self) -> &'static str;
 
@@ -150,6 +154,15 @@ pub trait Bus: Send + Sync + 'static {
 
     /// How far this process is behind, for each topic that it is subscribed to, as far as is known.
     fn lag(&self) -> Vec<Lag>;
+}
+
+/// Consumers by topic, in their sequence.
+fn by_topic(subscriptions: Vec<Subscription>) -> HashMap<String, Vec<String>> {
+    let mut by_topic: HashMap<String, Vec<String>> = HashMap::new();
+    for Subscription { consumer, topic } in subscriptions {
+        by_topic.entry(topic).or_default().push(consumer);
+    }
+    by_topic
 }
 
 /// The events of each key in their sequence, with their places among all.

@@ -45,6 +45,15 @@ impl Settings {
         }
     }
 
+    /// The same with these topics.
+    #[must_use]
+    pub fn with_topics(self, topics: Vec<String>) -> Self {
+        match self {
+            Self::Embedded(settings) => Self::Embedded(embedded::Settings { topics, ..settings }),
+            Self::Kafka(settings) => Self::Kafka(kafka::Settings { topics, ..settings }),
+        }
+    }
+
     /// The bus, which does nothing until it runs. `member` is what this process is among those that share its work.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
 //! What of a plan can change while its process runs, and what takes a restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Endpoint, Module, Plan, Runs};
+use super::{Endpoint, Module, Plan, ResourceHandler, Runs};
 use crate::runtime::{ComponentSettings, Grant};
 
 /// What is different in `new` and takes a restart, by the names of its parts: `module web-server`, `workflow return-processing`. Routes with their
-/// limits and middlewares, web files, workflows with their steps, components, and what an `operator.api` lets whom do change while the process
-/// runs, and are not among them.
+/// limits and middlewares, what may be asked of resources and said in them, web files, proxies, workflows with their steps, components, who receives
+/// which events, topics, and what an `operator.api` lets whom do change while the process runs, and are not among them.
 #[must_use]
 pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
     let mut parts = BTreeSet::new();
@@ -21,22 +21,14 @@ pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
             }
         };
     }
-    macro_rules! each {
-        ($field:ident) => {
-            for (these, others) in [(&running.$field, &new.$field), (&new.$field, &running.$field)] {
-                these.iter().filter(|part| !others.contains(part)).for_each(|part| module(&part.name));
-            }
-        };
-    }
     one!(server);
     one!(auth);
     one!(database);
-    each!(resources);
-    each!(proxies);
+    resources_to_restart(running, new).into_iter().for_each(&mut module);
     let both_have_components = !running.components.is_empty() && !new.components.is_empty();
     components_to_restart(running, new, both_have_components).into_iter().for_each(&mut module);
-    each!(handlers);
-    if running.bus != new.bus {
+    let connects = |plan: &Plan| plan.bus.clone().map(|bus| bus.with_topics(Vec::new()));
+    if connects(running) != connects(new) {
         running.bus.iter().chain(&new.bus).for_each(|bus| module(bus.name()));
     }
     let listens = |plan: &Plan| plan.operator.as_ref().map(|operator| (operator.name.clone(), operator.server.clone()));
@@ -44,7 +36,12 @@ pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
         listens(running).iter().chain(&listens(new)).for_each(|(_, server)| module(&server.name));
     }
     let runs = |plan: &Plan| -> Vec<Module> {
-        let is_live = |module: &Module| module.runs == Runs::Nothing || module.runs == Runs::Component && both_have_components;
+        let is_live = |module: &Module| match module.runs {
+            // Without a bus it receives nothing, and what is a bus takes a restart.
+            Runs::Nothing | Runs::Consumer => true,
+            Runs::Component => both_have_components,
+            Runs::Store | Runs::Engine | Runs::Bus => false,
+        };
         plan.modules.iter().filter(|module| !is_live(module)).cloned().collect()
     };
     let (these, others) = (runs(running), runs(new));
@@ -58,7 +55,6 @@ pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
             parts.insert(what.to_owned());
         }
     };
-    also(running.event_triggers != new.event_triggers, "triggers");
     also(running.metrics != new.metrics, "the module of type metrics.collector");
     let keeps = |plan: &Plan| plan.routes.iter().any(|route| matches!(route.endpoint, Endpoint::Account(_)));
     also(keeps(running) != keeps(new), "routes of accounts, where there were none or are none now");
@@ -66,6 +62,18 @@ pub fn needs_restart(running: &Plan, new: &Plan) -> Vec<String> {
     also(running.runtime != new.runtime, "workflows");
     also(these != others && these.len() == others.len() && parts_alike(&these, &others), "the sequence in which modules start");
     parts.into_iter().collect()
+}
+
+/// Names of handlers of resources of which more is different than what may be asked of them and said in them: the rest of what they say is made
+/// from the database at the start.
+fn resources_to_restart<'a>(running: &'a Plan, new: &'a Plan) -> BTreeSet<&'a str> {
+    let kept = |handler: &ResourceHandler| ResourceHandler { actions: BTreeMap::new(), schema: None, ..handler.clone() };
+    let mut names = BTreeSet::new();
+    for (these, others) in [(&running.resources, &new.resources), (&new.resources, &running.resources)] {
+        let others: Vec<ResourceHandler> = others.iter().map(kept).collect();
+        names.extend(these.iter().filter(|handler| !others.contains(&kept(handler))).map(|handler| handler.name.as_str()));
+    }
+    names
 }
 
 /// Names of components that do not change while the process runs: the first of them and the last, whose modules start what looks for new versions,
@@ -99,7 +107,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn routes_change_while_the_process_runs_and_what_is_open_does_not() {
+    fn routes_and_proxies_change_while_the_process_runs_and_what_is_open_does_not() {
         let running = Plan::default();
         let proxy = Proxy {
             name: "shop-proxy".into(),
@@ -118,15 +126,41 @@ mod tests {
             sudo: None,
             sudo_above: None,
         };
-        let routed = Plan { routes: vec![route], ..Plan::default() };
-        assert!(needs_restart(&running, &routed).is_empty());
-        let proxied = Plan { proxies: vec![proxy], ..routed };
-        assert_eq!(needs_restart(&running, &proxied), ["module shop-proxy"]);
+        let proxied = Plan { routes: vec![route], proxies: vec![proxy], ..Plan::default() };
+        assert!(needs_restart(&running, &proxied).is_empty());
+        let probed =
+            Plan { metrics: Some(crate::plan::Metrics { prefix: "x".into(), access: crate::plan::MetricsAccess::Open }), ..proxied };
+        assert_eq!(needs_restart(&running, &probed), ["the module of type metrics.collector"]);
         let module = |name: &str, runs| Module { name: name.into(), runs };
         let [a, b] = ["a", "b"].map(|name| module(name, Runs::Component));
         let plan = |modules: &[&Module]| Plan { modules: modules.iter().map(|one| (*one).clone()).collect(), ..Plan::default() };
         assert_eq!(needs_restart(&plan(&[&a]), &plan(&[&a, &b])), ["module b"]);
         assert_eq!(needs_restart(&plan(&[&a, &b]), &plan(&[&b, &a])), ["the sequence in which modules start"]);
-        assert!(needs_restart(&plan(&[&a]), &plan(&[&a, &module("limit", Runs::Nothing)])).is_empty());
+        for runs in [Runs::Nothing, Runs::Consumer] {
+            assert!(needs_restart(&plan(&[&a]), &plan(&[&a, &module("more", runs)])).is_empty(), "{runs:?}");
+        }
+    }
+
+    #[test]
+    fn who_hears_of_what_changes_while_the_process_runs_and_the_bus_does_not() {
+        let bus = |topics: &[&str], at_once| {
+            let topics = topics.iter().map(|&topic| topic.to_owned()).collect();
+            let delivery_timeout = Duration::from_secs(1);
+            Some(super::super::Bus::Embedded(crate::bus::embedded::Settings {
+                name: "bus".into(),
+                topics,
+                max_queue_size: at_once,
+                delivery_timeout,
+            }))
+        };
+        let trigger = |topic: &str| {
+            let (workflow, transition) = ("thing".to_owned(), "go".to_owned());
+            crate::plan::EventTrigger { topic: topic.into(), event: topic.into(), workflow, transition }
+        };
+        let running = Plan { bus: bus(&["a"], 1), event_triggers: vec![trigger("a")], ..Plan::default() };
+        let another = Plan { bus: bus(&["a", "b"], 1), event_triggers: vec![trigger("b")], ..Plan::default() };
+        assert!(needs_restart(&running, &another).is_empty());
+        assert_eq!(needs_restart(&running, &Plan { bus: bus(&["a"], 2), ..running.clone() }), ["module bus"]);
+        assert_eq!(needs_restart(&running, &Plan { bus: None, ..running.clone() }), ["module bus"]);
     }
 }

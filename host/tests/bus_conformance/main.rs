@@ -47,4 +47,6 @@ on_each_bus! {
     a_large_event_blocks_nothing,
     an_event_that_nobody_asked_for_blocks_nothing,
     nothing_is_published_before_the_start_or_after_the_stop,
+    who_subscribes_while_it_runs_gets_what_comes_from_then_on,
+    nothing_is_lost_while_topics_come_and_go,
 }

@@ -202,3 +202,74 @@ pub async fn nothing_is_published_before_the_start_or_after_the_stop(env: TestEn
     let results = bus.publish(&[env.event("made", "a", 1), env.event("made", "a", 2)]).await;
     assert!(results.len() == 2 && results.iter().all(Result::is_err), "{results:?}");
 }
+
+/// Numbers of the events of a topic that a consumer took, in their sequence.
+fn taken_by(taken: &[(String, Event)], consumer: &str, topic: &str) -> Vec<usize> {
+    let own = taken.iter().filter(|(by, event)| by == consumer && event.topic.ends_with(topic));
+    own.map(|(_, event)| event.id.rsplit('-').next().unwrap().parse().unwrap()).collect()
+}
+
+pub async fn who_subscribes_while_it_runs_gets_what_comes_from_then_on(env: TestEnv) {
+    let subscriber = Subscriber::willing();
+    let running = env.open(&[("stays", "made"), ("goes", "made")], &subscriber).await;
+    let made: Vec<Event> = (1..=10).map(|number| env.event("made", "a", number)).collect();
+    let sold: Vec<Event> = (1..=5).map(|number| env.event("sold", "a", number)).collect();
+    running.publish(&made[..5]).await;
+    subscriber.until_taken(10).await;
+
+    env.resubscribe(&running, &[("stays", "made"), ("comes", "made"), ("comes", "sold")]);
+    running.publish(&made[5..]).await;
+    running.publish(&sold).await;
+    let taken = subscriber.until_taken(25).await;
+    assert_eq!(taken_by(&taken, "stays", "made"), (1..=10).collect::<Vec<_>>(), "it goes on where it was");
+    assert_eq!(taken_by(&taken, "goes", "made"), (1..=5).collect::<Vec<_>>());
+    assert_eq!(taken_by(&taken, "comes", "made"), (6..=10).collect::<Vec<_>>());
+    assert_eq!(taken_by(&taken, "comes", "sold"), (1..=5).collect::<Vec<_>>());
+
+    env.resubscribe(&running, &[("comes", "sold")]);
+    running.publish(&[env.event("made", "a", 11), env.event("sold", "a", 6)]).await;
+    let taken = subscriber.until_taken(26).await;
+    assert_eq!(taken_by(&taken, "comes", "sold"), (1..=6).collect::<Vec<_>>());
+    assert_eq!((taken.len(), env.dead_letters("made", &subscriber).await), (26, vec![]), "nobody asks for it any more");
+    running.close().await;
+}
+
+pub async fn nothing_is_lost_while_topics_come_and_go(env: TestEnv) {
+    let subscriber = Subscriber::willing();
+    let running = env.open(&[("stays", "made")], &subscriber).await;
+    let events: Vec<Event> = (0..40)
+        .flat_map(|number| (0..KEYS).map(move |key| (key, number)))
+        .map(|(key, number)| env.event("made", &format!("key-{key}"), number))
+        .collect();
+    let publishing = async {
+        for wave in events.chunks(KEYS) {
+            running.publish(wave).await;
+        }
+    };
+    let changing = async {
+        for round in 1..=4 {
+            // Under way, and between two batches.
+            subscriber.until_taken(round * 300).await;
+            let more = [("stays", "made"), ("comes", "sold")];
+            env.resubscribe(&running, if round % 2 == 1 { &more } else { &more[..1] });
+        }
+    };
+    futures::join!(publishing, changing);
+    for event in &events {
+        subscriber.until_took(event).await;
+    }
+    let taken = subscriber.until_taken(events.len()).await;
+    for key in 0..KEYS {
+        let of_key: Vec<(String, Event)> = taken.iter().filter(|(_, event)| event.key == format!("key-{key}")).cloned().collect();
+        // What was under way may come again; for the first time each comes in its turn.
+        let mut first: Vec<usize> = Vec::new();
+        for number in taken_by(&of_key, "stays", "made") {
+            if !first.contains(&number) {
+                first.push(number);
+            }
+        }
+        assert_eq!(first, (0..40).collect::<Vec<_>>(), "key-{key}");
+    }
+    assert_eq!(env.dead_letters("made", &subscriber).await, []);
+    running.close().await;
+}

@@ -89,13 +89,22 @@ impl TestEnv {
 
     /// Runs a bus, whether or not it will be available.
     pub fn run(&self, bus: Arc<dyn Bus>, subscriptions: &[(&str, &str)], subscriber: &Subscriber) -> Running {
-        let subscriptions = subscriptions
-            .iter()
-            .map(|(consumer, topic)| Subscription { consumer: (*consumer).to_owned(), topic: self.topic(topic) })
-            .collect();
+        let subscriptions = self.subscriptions(subscriptions);
         let stop = Stop::new();
         let task = tokio::spawn(Arc::clone(&bus).run(subscriptions, Arc::new(subscriber.clone()), stop.clone()));
         Running { bus, stop, task }
+    }
+
+    fn subscriptions(&self, named: &[(&str, &str)]) -> Vec<Subscription> {
+        let subscription = |(consumer, topic): &(&str, &str)| Subscription { consumer: (*consumer).to_owned(), topic: self.topic(topic) };
+        named.iter().map(subscription).collect()
+    }
+
+    /// Has a bus deliver other topics to other consumers from now on.
+    pub fn resubscribe(&self, running: &Running, subscriptions: &[(&str, &str)]) {
+        let subscriptions = self.subscriptions(subscriptions);
+        let topics: Vec<String> = subscriptions.iter().map(|subscription| subscription.topic.clone()).collect();
+        running.bus.resubscribe(&topics, subscriptions);
     }
 
     /// Ids and reasons of the dead letters of a topic.

@@ -9,6 +9,8 @@ mod held_events;
 mod killed_saves;
 mod pages;
 mod processes;
+mod proxied;
+mod resubscribed;
 mod saved_step;
 mod saving;
 mod waiting;

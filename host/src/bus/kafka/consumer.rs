@@ -180,8 +180,14 @@ impl Membership {
     }
 }
 
-/// Receives until `stop`, or until the client cannot go on.
-pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, link: &Link, stop: &Stop) -> Result<(), Ended> {
+/// Receives `topics`, by their names at the broker, until `stop`, or until the client cannot go on.
+pub(super) async fn run(
+    settings: &Settings,
+    (work, topics): (&Work, &[String]),
+    producer: &Producer,
+    link: &Link,
+    stop: &Stop,
+) -> Result<(), Ended> {
     let (sender, mut assigned) = mpsc::channel(ASSIGNED_AT_ONCE);
     let membership = Membership {
         link: link.clone(),
@@ -196,7 +202,6 @@ pub(super) async fn run(settings: &Settings, work: &Work, producer: &Producer, l
     let mut renewals = link.renewals();
     let client: Arc<Client> = Arc::new(settings.consumer().create_with_context(membership).context("there can be no consumer")?);
     let _ = client.context().client.set(Arc::downgrade(&client));
-    let topics = work.topics();
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
     link.follow(&topics);
     client.subscribe(&topics).context("cannot subscribe")?;

@@ -12,6 +12,7 @@ mod settings;
 mod topics;
 mod work;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ pub use self::settings::{MAX_EVENT_BYTES, PARTITIONS, Patience, Settings};
 use self::consumer::Ended;
 use self::link::Link;
 use self::producer::{Producer, Published};
-use self::work::Work;
+use self::work::{Wanted, Work};
 use super::{Bus, BusError, BusHealth, Event, Lag, Member, Sink, Subscription, by_key};
 use crate::shutdown::Stop;
 
@@ -52,8 +53,8 @@ pub struct Kafka {
     link: Link,
     producer: Arc<Producer>,
     member: Member,
-    /// Is told of dead letters.
-    sink: OnceLock<Arc<dyn Sink>>,
+    /// What is done with what comes, once it runs.
+    work: OnceLock<Arc<Work>>,
 }
 
 impl Kafka {
@@ -73,7 +74,7 @@ impl Kafka {
         settings.take_seat(member.seat);
         let link = Link::new(&settings.brokers);
         let producer = Arc::new(Producer::new(settings.clone(), link.clone())?);
-        Ok(Self { settings, patience, link, producer, member, sink: OnceLock::new() })
+        Ok(Self { settings, patience, link, producer, member, work: OnceLock::new() })
     }
 
     async fn publish_key(&self, events: Vec<(usize, &Event)>) -> Vec<(usize, Result<(), BusError>)> {
@@ -84,7 +85,7 @@ impl Kafka {
                 held_back = match self.producer.publish(event).await {
                     Ok(Published::Sent) => None,
                     Ok(Published::DeadLetter) => {
-                        self.sink.get().inspect(|sink| sink.dead_letter_kept("", &event.topic));
+                        self.work.get().inspect(|work| work.dead_letter_kept(&event.topic));
                         None
                     }
                     Err(reason) => Some(reason),
@@ -186,15 +187,17 @@ impl Kafka {
         }
     }
 
-    /// Receives until `stop`, or until others may have taken over: whoever does not receive any more is no member after some seconds, and the
-    /// others have its partitions.
+    /// Receives until `stop`, until other topics are asked for, or until others may have taken over: whoever does not receive any more is no member
+    /// after some seconds, and the others have its partitions.
     async fn receive_while_sure(&self, work: &Work, stop: &Stop) -> Result<(), Ended> {
-        let ending = Stop::new();
-        let receiving = self.receive_once(work, &ending);
+        let (ending, mut topics) = (Stop::new(), work.topics());
+        let receiving = self.receive_once(work, topics.borrow_and_update().clone(), &ending);
         tokio::pin!(receiving);
         tokio::select! {
             ended = &mut receiving => return ended,
             () = self.until_sure(false, stop) => ending.request(),
+            // The place in the group is taken again for others: each partition goes on behind what has had its effect.
+            Ok(()) = topics.changed() => ending.request(),
         }
         receiving.await
     }
@@ -220,13 +223,13 @@ impl Kafka {
         }
     }
 
-    async fn receive_once(&self, work: &Work, stop: &Stop) -> Result<(), Ended> {
+    async fn receive_once(&self, work: &Work, wanted: Wanted, stop: &Stop) -> Result<(), Ended> {
         tokio::select! {
             () = self.link.until_up() => {}
             () = stop.requested() => return Ok(()),
         }
-        let subscribed = work.topics();
-        let made: Vec<String> = self.settings.topics.iter().map(|topic| self.settings.at_broker(topic)).collect();
+        let at_broker = |topics: &BTreeSet<String>| topics.iter().map(|topic| self.settings.at_broker(topic)).collect::<Vec<_>>();
+        let (made, subscribed) = (at_broker(&wanted.made), at_broker(&wanted.subscribed));
         let topics: Vec<&str> = made.iter().chain(&subscribed).map(String::as_str).collect();
         self.producer.ensure(&topics).await.map_err(anyhow::Error::msg)?;
         self.producer.try_dead_letters(&subscribed).await;
@@ -234,7 +237,7 @@ impl Kafka {
             stop.requested().await;
             return Ok(());
         }
-        consumer::run(&self.settings, work, &self.producer, &self.link, stop).await
+        consumer::run(&self.settings, (work, &subscribed), &self.producer, &self.link, stop).await
     }
 }
 
@@ -299,12 +302,11 @@ impl Bus for Kafka {
     }
 
     async fn run(self: Arc<Self>, subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, stop: Stop) -> anyhow::Result<()> {
-        // Only the first that runs is told; there is no other.
-        let _ = self.sink.set(Arc::clone(&sink));
-        let work = Work::new(subscriptions, sink, self.patience.clone(), self.settings.clone());
+        // It runs once.
+        let work = self.work.get_or_init(|| Arc::new(Work::new(subscriptions, sink, self.patience.clone(), self.settings.clone())));
         tokio::select! {
             result = self.watch() => result?,
-            () = self.receive(&work, &stop) => {}
+            () = self.receive(work, &stop) => {}
         }
         if self.link.health() == BusHealth::Up {
             let producer = Arc::clone(&self.producer);
@@ -312,6 +314,12 @@ impl Bus for Kafka {
         }
         self.link.down("stopped".into());
         Ok(())
+    }
+
+    fn resubscribe(&self, topics: &[String], subscriptions: Vec<Subscription>) {
+        if let Some(work) = self.work.get() {
+            work.resubscribe(topics, subscriptions);
+        }
     }
 
     fn lag(&self) -> Vec<Lag> {

@@ -1,24 +1,36 @@
 //! What becomes of the events of a batch: each is given to its consumers until they have it or it is a dead letter.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::future::join_all;
+use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use super::producer::{Death, Producer};
 use super::record::Incoming;
 use super::settings::{Patience, Settings};
-use crate::bus::{Event, Receipt, Sink, Subscription};
+use crate::bus::{Event, Receipt, Sink, Subscription, by_topic};
 use crate::clock;
 use crate::shutdown::Stop;
 
 /// Who gets what.
 pub(super) struct Work {
     /// By topic, as it is called here.
-    consumers: HashMap<String, Vec<String>>,
+    consumers: RwLock<Arc<HashMap<String, Vec<String>>>>,
+    topics: watch::Sender<Wanted>,
     settings: Settings,
     sink: Arc<dyn Sink>,
     patience: Patience,
+}
+
+/// Topics, as they are called here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// That have to be there.
+    pub made: BTreeSet<String>,
+    /// Whose events are received.
+    pub subscribed: BTreeSet<String>,
 }
 
 /// What the broker knows of how far the group had come in a partition when that was given to this process.
@@ -48,16 +60,31 @@ enum Progress {
 
 impl Work {
     pub(super) fn new(subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, patience: Patience, settings: Settings) -> Self {
-        let mut consumers: HashMap<String, Vec<String>> = HashMap::new();
-        for subscription in subscriptions {
-            consumers.entry(subscription.topic).or_default().push(subscription.consumer);
-        }
-        Self { consumers, settings, sink, patience }
+        let consumers = by_topic(subscriptions);
+        let wanted = Wanted { made: settings.topics.iter().cloned().collect(), subscribed: consumers.keys().cloned().collect() };
+        Self { consumers: RwLock::new(Arc::new(consumers)), topics: watch::Sender::new(wanted), settings, sink, patience }
     }
 
-    /// What to subscribe to, by the names at the broker.
-    pub(super) fn topics(&self) -> Vec<String> {
-        self.consumers.keys().map(|topic| self.settings.at_broker(topic)).collect()
+    /// Which topics there are to be, and whenever they are others.
+    pub(super) fn topics(&self) -> watch::Receiver<Wanted> {
+        self.topics.subscribe()
+    }
+
+    /// See [`Bus::resubscribe`](crate::bus::Bus::resubscribe).
+    pub(super) fn resubscribe(&self, topics: &[String], subscriptions: Vec<Subscription>) {
+        let consumers = by_topic(subscriptions);
+        let wanted = Wanted { made: topics.iter().cloned().collect(), subscribed: consumers.keys().cloned().collect() };
+        *self.consumers.write() = Arc::new(consumers);
+        self.topics.send_if_modified(|before| {
+            let is_another = *before != wanted;
+            *before = wanted;
+            is_another
+        });
+    }
+
+    /// An event of `topic` that no consumer could be given is among the dead letters.
+    pub(super) fn dead_letter_kept(&self, topic: &str) {
+        self.sink.dead_letter_kept("", topic);
     }
 
     /// Handles events of one partition, keys side by side. Answers the offset of the last event before which, and with
@@ -88,7 +115,8 @@ impl Work {
             Ok(event) => event,
             Err(reason) => return self.give_up(incoming, &Death { reason: &reason, consumer: "" }, producer, stop).await,
         };
-        let consumers = self.consumers.get(&event.topic).map(Vec::as_slice).unwrap_or_default();
+        let consumers = Arc::clone(&self.consumers.read());
+        let consumers = consumers.get(&event.topic).map(Vec::as_slice).unwrap_or_default();
         let (mut deliveries, published) = (Vec::new(), incoming.published.filter(|_| known.may_repeat(incoming.place.offset)));
         for consumer in consumers {
             let is_forgotten = match published {

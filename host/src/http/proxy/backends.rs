@@ -49,16 +49,21 @@ pub(super) enum Outcome {
 /// Those behind one proxy.
 pub struct Backends {
     proxy: String,
-    by_url: BTreeMap<String, Arc<Backend>>,
+    by_url: BTreeMap<String, Known>,
     client: Client<Connector, Body>,
+}
+
+/// One of them, as a config has it.
+struct Known {
+    backend: Arc<Backend>,
+    /// Whether there are others in its place.
+    is_one_of_several: bool,
 }
 
 /// One target.
 pub(super) struct Backend {
     /// `host:port`, as the config writes it.
     pub(super) authority: String,
-    /// Whether there are others in its place.
-    is_one_of_several: bool,
     under_way: AtomicUsize,
     /// By [`Outcome`].
     outcomes: [AtomicU64; 4],
@@ -71,24 +76,25 @@ pub(super) struct Backend {
 }
 
 impl Backends {
-    /// Of the targets of `settings`, all of which are taken to be there.
+    /// Of the targets of `settings`, all of which are taken to be there. What `before` knows of those that it has too is known here as well.
     #[must_use]
-    pub fn new(settings: &plan::Proxy) -> Self {
-        let mut by_url: BTreeMap<String, Backend> = BTreeMap::new();
+    pub fn new(settings: &plan::Proxy, before: Option<&Self>) -> Self {
+        let mut by_url: BTreeMap<String, Known> = BTreeMap::new();
         for urls in settings.targets.values() {
             for url in urls {
-                let authority = || url.parse::<Uri>().ok()?.authority().map(ToString::to_string);
-                let backend = by_url.entry(url.clone()).or_insert_with(|| Backend::new(authority().unwrap_or_else(|| url.clone())));
-                backend.is_one_of_several |= urls.len() > 1;
+                let known = by_url.entry(url.clone()).or_insert_with(|| {
+                    let before = before.and_then(|before| before.by_url.get(url)).map(|known| Arc::clone(&known.backend));
+                    Known { backend: before.unwrap_or_else(|| Arc::new(Backend::of(url))), is_one_of_several: false }
+                });
+                known.is_one_of_several |= urls.len() > 1;
             }
         }
-        let by_url = by_url.into_iter().map(|(url, backend)| (url, Arc::new(backend))).collect();
         Self { proxy: settings.name.clone(), by_url, client: super::client(settings.connect_timeout.min(LIMIT), 0) }
     }
 
     /// The one at a URL of the settings that these were made of.
     pub(super) fn at(&self, url: &str) -> Arc<Backend> {
-        self.by_url.get(url).cloned().unwrap_or_else(|| Arc::new(Backend::new(url.to_owned())))
+        self.by_url.get(url).map_or_else(|| Arc::new(Backend::of(url)), |known| Arc::clone(&known.backend))
     }
 
     /// Looks at those among which there is a choice, until `stop`.
@@ -96,8 +102,10 @@ impl Backends {
     /// # Errors
     /// None: one that does not answer is left out.
     pub async fn watch(self: Arc<Self>, stop: Stop) -> anyhow::Result<()> {
-        let several = self.by_url.values().filter(|backend| backend.is_one_of_several);
-        join_all(several.map(|backend| self.keep_looking(backend, &stop))).await;
+        let (several, single): (Vec<&Known>, Vec<&Known>) = self.by_url.values().partition(|known| known.is_one_of_several);
+        // In whose place there were others before.
+        single.iter().for_each(|known| known.backend.take_back(&self.proxy));
+        join_all(several.iter().map(|known| self.keep_looking(&known.backend, &stop))).await;
         stop.requested().await;
         Ok(())
     }
@@ -143,7 +151,9 @@ impl Backends {
 
     /// A request has found no connection to this one.
     pub(super) fn doubt(&self, backend: &Backend) {
-        if backend.is_one_of_several && backend.leave_out(&self.proxy, "accepts no connection") {
+        let mut known = self.by_url.values().filter(|known| std::ptr::eq(Arc::as_ptr(&known.backend), backend));
+        let is_one_of_several = known.any(|known| known.is_one_of_several);
+        if is_one_of_several && backend.leave_out(&self.proxy, "accepts no connection") {
             backend.doubted.notify_one();
         }
     }
@@ -157,15 +167,16 @@ impl Backends {
     /// How each target gets on, by its `host:port` and what follows that in its URL.
     #[must_use]
     pub fn figures(&self) -> Vec<(&str, TargetFigures)> {
-        self.by_url.iter().map(|(url, backend)| (url.trim_start_matches("http://"), backend.figures())).collect()
+        self.by_url.iter().map(|(url, known)| (url.trim_start_matches("http://"), known.backend.figures())).collect()
     }
 }
 
 impl Backend {
-    fn new(authority: String) -> Self {
+    /// At this URL.
+    fn of(url: &str) -> Self {
+        let authority = url.parse::<Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string));
         Self {
-            authority,
-            is_one_of_several: false,
+            authority: authority.unwrap_or_else(|| url.to_owned()),
             under_way: AtomicUsize::new(0),
             outcomes: std::array::from_fn(|_| AtomicU64::new(0)),
             left_out: Mutex::default(),

@@ -366,7 +366,7 @@ mod tests {
             response_timeout: Duration::from_secs(1),
             max_body_bytes: 1,
         };
-        Proxy::new(&settings, &Arc::new(Backends::new(&settings)), Stop::new())
+        Proxy::new(&settings, &Arc::new(Backends::new(&settings, None)), Stop::new())
     }
 
     #[test]

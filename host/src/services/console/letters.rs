@@ -26,7 +26,7 @@ pub(super) async fn list(parts: &Dependencies, most: usize) -> anyhow::Result<Le
         let count = letters.len() as u64;
         return Ok(LettersBody { place: Some("database"), count, items: letters.into_iter().take(most).map(item).collect(), cause: None });
     };
-    let topics: Vec<String> = settings.topics().to_vec();
+    let topics = parts.events.topics();
     let listed = dead_letters::listed(kafka, &topics).await?;
     let cause = listed.failed.iter().map(|failed| format!("topic '{}': {}", failed.topic, failed.reason)).collect::<Vec<_>>();
     let item = |letter: dead_letters::DeadLetter| LetterBody {
@@ -108,7 +108,7 @@ impl Console {
     async fn topics(&self, wanted: &[String]) -> Result<(plan::Bus, Vec<String>), ServiceError> {
         let none = || ServiceError::Conflict("the config has no bus, so there are no dead letters".into());
         let Bus { settings, .. } = self.parts.bus.as_ref().ok_or_else(none)?;
-        let mut known: Vec<String> = settings.topics().to_vec();
+        let mut known = self.parts.events.topics();
         if !matches!(settings, plan::Bus::Kafka(_)) {
             known.extend(self.parts.messages.dead_letters(usize::MAX).await?.into_iter().map(|letter| letter.event.topic));
         }

@@ -3,7 +3,9 @@
 //! Nothing here is named after a business: topics follow from the handlers' patterns and the machines' states.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -181,10 +183,18 @@ pub enum Telling {
     Log,
 }
 
-/// Knows topics and handlers.
+/// Knows topics, handlers and resources, as the config that runs names them.
 #[derive(Debug)]
 pub struct Events {
     database: String,
+    /// See [`Events::new`].
+    priced: Vec<String>,
+    known: RwLock<Arc<Known>>,
+}
+
+/// What one config names.
+#[derive(Debug, Default)]
+struct Known {
     topics: BTreeSet<String>,
     handlers: BTreeMap<String, plan::MessagingHandler>,
     shapes: BTreeMap<String, Shape>,
@@ -194,7 +204,7 @@ pub struct Events {
 struct Shape {
     id_name: String,
     private_fields: Vec<String>,
-    protected_fields: BTreeSet<String>,
+    protected_fields: Arc<BTreeSet<String>>,
 }
 
 impl Shape {
@@ -204,11 +214,8 @@ impl Shape {
     }
 }
 
-impl Events {
-    /// From the plan's bus, handlers and resources. `priced` are the fields of a priced resource that are written when it is created, and
-    /// that no component may change; `database` tells this process's database from every other.
-    #[must_use]
-    pub fn new(plan: &plan::Plan, priced: &[&str], database: &str) -> Self {
+impl Known {
+    fn of(plan: &plan::Plan, priced: &[String]) -> Self {
         let topics = plan.bus.iter().flat_map(|bus| bus.topics().iter().cloned()).collect();
         let handlers = plan.handlers.iter().map(|handler| (handler.name.clone(), handler.clone())).collect();
         let shapes = plan
@@ -220,12 +227,37 @@ impl Events {
                 let shape = Shape {
                     id_name: format!("{singular}Id"),
                     private_fields: handler.private_fields.clone(),
-                    protected_fields: protected_fields(handler, priced),
+                    protected_fields: Arc::new(protected_fields(handler, priced)),
                 };
                 (handler.kind.clone(), shape)
             })
             .collect();
-        Self { database: database.to_owned(), topics, handlers, shapes }
+        Self { topics, handlers, shapes }
+    }
+
+    fn named_id<'a>(&'a self, kind: &str, id: &'a str) -> BTreeMap<&'a str, &'a str> {
+        BTreeMap::from([(self.shapes.get(kind).map_or("id", |shape| shape.id_name.as_str()), id)])
+    }
+}
+
+impl Events {
+    /// From the plan's bus, handlers and resources. `priced` are the fields of a priced resource that are written when it is created, and
+    /// that no component may change; `database` tells this process's database from every other.
+    #[must_use]
+    pub fn new(plan: &plan::Plan, priced: &[&str], database: &str) -> Self {
+        let priced: Vec<String> = priced.iter().map(|&field| field.to_owned()).collect();
+        let known = RwLock::new(Arc::new(Known::of(plan, &priced)));
+        Self { database: database.to_owned(), priced, known }
+    }
+
+    /// What another plan names counts from now on.
+    pub fn exchange(&self, plan: &plan::Plan) {
+        let known = Arc::new(Known::of(plan, &self.priced));
+        *self.known.write() = known;
+    }
+
+    fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known.read())
     }
 
     /// What events of this process say in `database`.
@@ -234,12 +266,19 @@ impl Events {
         &self.database
     }
 
+    /// Topics of the config, by name.
+    #[must_use]
+    pub fn topics(&self) -> Vec<String> {
+        self.known.read().topics.iter().cloned().collect()
+    }
+
     /// How `handler` tells that `state` was entered.
     #[must_use]
     pub fn telling(&self, handler: &str, state: &str) -> Telling {
-        let Some(handler) = self.handlers.get(handler) else { return Telling::Log };
+        let known = self.known();
+        let Some(handler) = known.handlers.get(handler) else { return Telling::Log };
         let topic = format!("{}.{state}", handler.prefix);
-        if self.topics.contains(&topic) {
+        if known.topics.contains(&topic) {
             return Telling::Topic(topic);
         }
         handler.component.clone().map_or(Telling::Log, Telling::Component)
@@ -248,23 +287,26 @@ impl Events {
     /// Whether the config has this messaging handler.
     #[must_use]
     pub fn has_handler(&self, handler: &str) -> bool {
-        self.handlers.contains_key(handler)
+        self.known.read().handlers.contains_key(handler)
     }
 
     /// Topics that tell of the creation of an instance, one for each prefix among `handlers`.
     #[must_use]
     pub fn creation_topics<'a>(&self, handlers: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+        let known = self.known();
         handlers
-            .filter_map(|name| self.handlers.get(name))
+            .filter_map(|name| known.handlers.get(name))
             .map(|handler| format!("{}.created", handler.prefix))
-            .filter(|topic| self.topics.contains(topic))
+            .filter(|topic| known.topics.contains(topic))
             .collect()
     }
 
     /// The data that others may see.
     #[must_use]
     pub fn public_data(&self, resource: &Resource) -> Object {
-        let shown = |name: &str| !self.is_private(&resource.kind, name);
+        let known = self.known();
+        let shape = known.shapes.get(&resource.kind);
+        let shown = |name: &str| !Shape::hides(shape, name);
         let mut data: Object = resource.data.iter().filter(|(name, _)| shown(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
         if let Some(owner) = &resource.owner {
             data.insert("userId".into(), owner.as_str().into());
@@ -276,6 +318,7 @@ impl Events {
     /// An event on `topic`, ready for the outbox.
     #[must_use]
     pub fn outbox_row(&self, topic: String, resource: &Resource, happening: &Happening<'_>, traceparent: Option<String>) -> OutboxRow {
+        let known = self.known();
         let told = Told {
             instance_id: &resource.id,
             resource: &resource.kind,
@@ -284,9 +327,9 @@ impl Events {
             from_state: happening.transition.map(|(_, from)| from),
             to_state: happening.to,
             seq: happening.seq,
-            data: Content::Resource(Public { resource, shape: self.shapes.get(&resource.kind), state: happening.to }),
+            data: Content::Resource(Public { resource, shape: known.shapes.get(&resource.kind), state: happening.to }),
             by: None,
-            named_id: self.named_id(&resource.kind, &resource.id),
+            named_id: known.named_id(&resource.kind, &resource.id),
         };
         self.row(topic.clone(), &topic, told, happening.at, traceparent)
     }
@@ -301,6 +344,7 @@ impl Events {
         at: jiff::Timestamp,
         traceparent: Option<String>,
     ) -> OutboxRow {
+        let known = self.known();
         let told = Told {
             instance_id: &run.resource_id,
             resource: &run.resource_kind,
@@ -311,7 +355,7 @@ impl Events {
             seq: resource.workflow.as_ref().map_or(0, |progress| progress.instance.version),
             data: Content::Own(&published.data),
             by: Some(By { step: &run.name, component: &run.component }),
-            named_id: self.named_id(&run.resource_kind, &run.resource_id),
+            named_id: known.named_id(&run.resource_kind, &run.resource_id),
         };
         self.row(published.topic.clone(), &published.event_type, told, at, traceparent)
     }
@@ -335,33 +379,22 @@ impl Events {
         OutboxRow { position: 0, event_id, topic, key, seq, payload, traceparent }
     }
 
-    fn named_id<'a>(&'a self, kind: &str, id: &'a str) -> BTreeMap<&'a str, &'a str> {
-        BTreeMap::from([(self.shapes.get(kind).map_or("id", |shape| shape.id_name.as_str()), id)])
-    }
-
     /// Whether the config has resources of `kind`.
     #[must_use]
     pub fn keeps(&self, kind: &str) -> bool {
-        self.shapes.contains_key(kind)
+        self.known.read().shapes.contains_key(kind)
     }
 
     /// Whether a field of `kind` is never shown. Of a kind that the config does not name, no field ever is.
     #[must_use]
     pub fn is_private(&self, kind: &str, field: &str) -> bool {
-        Shape::hides(self.shapes.get(kind), field)
+        Shape::hides(self.known.read().shapes.get(kind), field)
     }
 
     /// Fields of `kind` that no component may change: those that its creator wrote.
     #[must_use]
-    pub fn protected_fields(&self, kind: &str) -> &BTreeSet<String> {
-        static NONE: BTreeSet<String> = BTreeSet::new();
-        self.shapes.get(kind).map_or(&NONE, |shape| &shape.protected_fields)
-    }
-
-    /// Handlers by name.
-    #[must_use]
-    pub fn handler(&self, name: &str) -> Option<&plan::MessagingHandler> {
-        self.handlers.get(name)
+    pub fn protected_fields(&self, kind: &str) -> Arc<BTreeSet<String>> {
+        self.known.read().shapes.get(kind).map(|shape| Arc::clone(&shape.protected_fields)).unwrap_or_default()
     }
 }
 
@@ -378,9 +411,9 @@ pub fn parse(payload: &str, is_ours: bool) -> Result<CloudEvent, String> {
     Ok(event)
 }
 
-fn protected_fields(handler: &plan::ResourceHandler, priced: &[&str]) -> BTreeSet<String> {
+fn protected_fields(handler: &plan::ResourceHandler, priced: &[String]) -> BTreeSet<String> {
     let schema = handler.schema.as_ref().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-    let priced = handler.pricing.is_some().then_some(priced).into_iter().flatten().copied();
+    let priced = handler.pricing.is_some().then_some(priced).into_iter().flatten().map(String::as_str);
     ["id", "state", "userId", "version"]
         .into_iter()
         .chain(priced)
@@ -393,8 +426,6 @@ fn protected_fields(handler: &plan::ResourceHandler, priced: &[&str]) -> BTreeSe
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;
@@ -402,8 +433,8 @@ mod tests {
     fn events(private: &[&str]) -> Events {
         let shape =
             Shape { id_name: "returnId".into(), private_fields: private.iter().map(|&name| name.to_owned()).collect(), ..Shape::default() };
-        let shapes = BTreeMap::from([("returns".to_owned(), shape)]);
-        Events { database: "d".into(), topics: BTreeSet::new(), handlers: BTreeMap::new(), shapes }
+        let known = Known { shapes: BTreeMap::from([("returns".to_owned(), shape)]), ..Known::default() };
+        Events { database: "d".into(), priced: Vec::new(), known: RwLock::new(Arc::new(known)) }
     }
 
     fn resource(data: &Value) -> Resource {

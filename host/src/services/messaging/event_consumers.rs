@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use millrace_workflow::{Cause, Input, Refusal, RunKind};
+use parking_lot::RwLock;
 
 use super::inline_execution::InlineRuns;
 use super::own_events::OwnEvents;
@@ -67,12 +68,20 @@ pub struct EventConsumers {
     shared: Shared,
     tasks: Tasks,
     metrics: Metrics,
-    by_consumer: HashMap<String, Arc<Consumer>>,
-    subscriptions: Vec<Subscription>,
+    known: Known,
+    tokens: Option<TokenVerifier>,
+    consumers: RwLock<Arc<Consumers>>,
     system: &'static str,
     own: Arc<OwnEvents>,
     /// Whether events come from nobody but this process.
     bus_is_private: bool,
+}
+
+/// Those of one config, and what it knows of their events.
+struct Consumers {
+    by_name: HashMap<String, Arc<Consumer>>,
+    subscriptions: Vec<Subscription>,
+    witness: Witness,
 }
 
 /// What all of them need.
@@ -80,7 +89,6 @@ pub struct EventConsumers {
 struct Shared {
     pipeline: Pipeline,
     inline: InlineRuns,
-    witness: Arc<Witness>,
     messages: Arc<dyn Messages>,
     clock: Clock,
 }
@@ -88,6 +96,8 @@ struct Shared {
 /// One event that has come for one consumer.
 struct Received {
     shared: Shared,
+    /// As they were when it came.
+    consumers: Arc<Consumers>,
     consumer: String,
     event: Event,
     /// Whether this process has sent it.
@@ -100,39 +110,29 @@ impl EventConsumers {
     #[must_use]
     pub fn new(dependencies: Dependencies, plan: &plan::Plan, bus: &dyn Bus) -> Self {
         let Dependencies { pipeline, store, messages, events, tokens, strangers, own, clock, tasks, metrics } = dependencies;
-        let mut by_consumer = HashMap::new();
-        let mut subscriptions = Vec::new();
-        for trigger in &plan.event_triggers {
-            let consumer = format!("trigger:{}:{}", trigger.workflow, trigger.transition);
-            subscriptions.push(Subscription { consumer: consumer.clone(), topic: trigger.topic.clone() });
-            by_consumer.insert(consumer, Arc::new(Consumer::Fire(trigger.clone())));
-        }
-        for handler in &plan.handlers {
-            let consumer = Self::consumer_of(&handler.name);
-            subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
-            by_consumer.insert(consumer, Arc::new(Consumer::Handle(handler.clone())));
-        }
-        let topics = plan.auth.as_ref().and_then(|auth| auth.topics.as_ref());
-        if let (Some(topics), Some(tokens)) = (topics, tokens) {
-            subscriptions.push(Subscription { consumer: ACCOUNTS.to_owned(), topic: topics.changed.clone() });
-            by_consumer.insert(ACCOUNTS.to_owned(), Arc::new(Consumer::Hear(tokens)));
-        }
-        for subscription in &subscriptions {
-            metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
-        }
         let known = Known { store, events, strangers, clock: clock.clone(), since: clock.now() };
-        let witness = Arc::new(Witness::new(plan, known, metrics.clone()));
         let inline = InlineRuns { pipeline: pipeline.clone(), clock: clock.clone(), tasks: tasks.clone() };
         Self {
-            shared: Shared { pipeline, inline, witness, messages, clock },
+            shared: Shared { pipeline, inline, messages, clock },
+            consumers: RwLock::new(Arc::new(Consumers::of(plan, (&known, tokens.as_ref()), &metrics))),
             tasks,
             metrics,
-            by_consumer,
-            subscriptions,
+            known,
+            tokens,
             system: bus.system(),
             own,
             bus_is_private: bus.is_private(),
         }
+    }
+
+    /// What another plan says counts for events that come from now on. One that comes for a consumer of before is nobody's any more.
+    pub fn exchange(&self, plan: &plan::Plan) {
+        let consumers = Arc::new(Consumers::of(plan, (&self.known, self.tokens.as_ref()), &self.metrics));
+        *self.consumers.write() = consumers;
+    }
+
+    fn consumers(&self) -> Arc<Consumers> {
+        Arc::clone(&self.consumers.read())
     }
 
     /// The consumer that a `messaging.handler` of this name is on the bus.
@@ -156,7 +156,34 @@ impl EventConsumers {
     /// What to subscribe to.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<Subscription> {
-        self.subscriptions.clone()
+        self.consumers.read().subscriptions.clone()
+    }
+}
+
+impl Consumers {
+    fn of(plan: &plan::Plan, (known, tokens): (&Known, Option<&TokenVerifier>), metrics: &Metrics) -> Self {
+        let mut by_name = HashMap::new();
+        let mut subscriptions = Vec::new();
+        for trigger in &plan.event_triggers {
+            let consumer = format!("trigger:{}:{}", trigger.workflow, trigger.transition);
+            subscriptions.push(Subscription { consumer: consumer.clone(), topic: trigger.topic.clone() });
+            by_name.insert(consumer, Arc::new(Consumer::Fire(trigger.clone())));
+        }
+        for handler in &plan.handlers {
+            let consumer = EventConsumers::consumer_of(&handler.name);
+            subscriptions.extend(handler.topics.iter().map(|topic| Subscription { consumer: consumer.clone(), topic: topic.clone() }));
+            by_name.insert(consumer, Arc::new(Consumer::Handle(handler.clone())));
+        }
+        let topics = plan.auth.as_ref().and_then(|auth| auth.topics.as_ref());
+        if let (Some(topics), Some(tokens)) = (topics, tokens) {
+            subscriptions.push(Subscription { consumer: ACCOUNTS.to_owned(), topic: topics.changed.clone() });
+            by_name.insert(ACCOUNTS.to_owned(), Arc::new(Consumer::Hear(tokens.clone())));
+        }
+        for subscription in &subscriptions {
+            metrics.consumer(&subscription.topic, &subscription.consumer, &Untrue::REASONS);
+        }
+        let witness = Witness::new(plan, known.clone(), metrics.clone());
+        Self { by_name, subscriptions, witness }
     }
 }
 
@@ -173,7 +200,7 @@ impl Received {
     }
 
     async fn fire(&self, trigger: &plan::EventTrigger) -> Receipt {
-        let Self { shared: Shared { pipeline, witness, .. }, consumer, event, content, .. } = self;
+        let Self { shared: Shared { pipeline, .. }, consumers, consumer, event, content, .. } = self;
         if content.event_type != trigger.event || content.data.workflow != trigger.workflow {
             return Receipt::Done;
         }
@@ -195,7 +222,7 @@ impl Received {
         match pipeline.fire(kind, id, &choose).await {
             Ok(_) | Err(FireError::Refused(_) | FireError::Store(StoreError::Conflict(_))) => Receipt::Done,
             Err(FireError::Gone) => {
-                witness.ignore(consumer, event, content, self.is_own, &Untrue::Unknown);
+                consumers.witness.ignore(consumer, event, content, self.is_own, &Untrue::Unknown);
                 Receipt::Done
             }
             Err(FireError::Store(error) | FireError::Lookup(LookupError::Store(error))) => not_taken(error),
@@ -220,14 +247,14 @@ impl Received {
 
     /// Believes what was signed with the key of the installation, so that nobody who reaches the broker ends anybody's tokens.
     async fn hear(&self, tokens: &TokenVerifier) -> Receipt {
-        let Self { shared: Shared { witness, .. }, consumer, event, content, .. } = self;
+        let Self { consumers, consumer, event, content, .. } = self;
         let data = content.data.object().unwrap_or_default();
         let notice = data.get("notice").and_then(serde_json::Value::as_str).unwrap_or_default();
         match tokens.hear(notice).await {
             Ok(true) => {}
             Ok(false) => {
                 let forged = Untrue::Contradicted("its notice was not made by a process with the key of this one".to_owned());
-                witness.ignore(consumer, event, content, self.is_own, &forged);
+                consumers.witness.ignore(consumer, event, content, self.is_own, &forged);
             }
             Err(error) => return not_taken(error),
         }
@@ -236,7 +263,8 @@ impl Received {
 
     /// Has the handler's work done, or made durable: the pipeline tries again until it is done, without holding up the bus.
     async fn handle(&self, handler: &plan::MessagingHandler) -> Receipt {
-        let Self { shared: Shared { inline, witness, messages, .. }, consumer, event, is_own, content } = self;
+        let Self { shared: Shared { inline, messages, .. }, consumers, consumer, event, is_own, content } = self;
+        let witness = &consumers.witness;
         match witness.doubt(event, content, *is_own).await {
             Ok(None) => {}
             Ok(Some(untrue)) => {
@@ -296,8 +324,10 @@ fn context_of(event: &Event) -> Option<String> {
 #[async_trait]
 impl Sink for EventConsumers {
     async fn receive(&self, consumer: &str, event: &Event) -> Receipt {
-        let Some(by) = self.by_consumer.get(consumer) else {
-            return Receipt::Poison(format!("there is no consumer '{consumer}'"));
+        let consumers = self.consumers();
+        let Some(by) = consumers.by_name.get(consumer).cloned() else {
+            tracing::debug!(consumer, event = event.id, topic = event.topic, "an event came for a consumer that the config has no more");
+            return Receipt::Done;
         };
         let is_own = self.bus_is_private || self.own.have(event);
         let content = match events::parse(&event.payload, is_own) {
@@ -305,9 +335,9 @@ impl Sink for EventConsumers {
             Err(reason) => return Receipt::Poison(reason),
         };
         // Spawned, because a bus that loses its patience drops what it waits for: a run that was claimed would not be begun.
-        let received = Received { shared: self.shared.clone(), consumer: consumer.to_owned(), event: event.clone(), is_own, content };
-        let by = Arc::clone(by);
-        let span = self.span(consumer, event);
+        let (shared, event) = (self.shared.clone(), event.clone());
+        let span = self.span(consumer, &event);
+        let received = Received { shared, consumers, consumer: consumer.to_owned(), event, is_own, content };
         let consuming = self.tasks.spawn(span.clone().around(async move { received.consume(&by).await }));
         let receipt = consuming.await.unwrap_or_else(|error| Receipt::Retry(format!("the consumer failed: {error}")));
         if let Receipt::Retry(reason) | Receipt::Wait(reason) | Receipt::Poison(reason) = &receipt {
@@ -319,7 +349,8 @@ impl Sink for EventConsumers {
     /// Only what handlers do to others, such as telling customers, may not be done twice: what a trigger does to an instance is done once by
     /// the instance's own state, and what ends tokens ends them again.
     async fn may_be_forgotten(&self, consumer: &str, event: &Event, published: Timestamp) -> bool {
-        if !matches!(self.by_consumer.get(consumer).map(Arc::as_ref), Some(Consumer::Handle(_))) {
+        let consumers = self.consumers();
+        if !matches!(consumers.by_name.get(consumer).map(Arc::as_ref), Some(Consumer::Handle(_))) {
             return false;
         }
         let Ok(Some(since)) = self.shared.messages.handled_since().await else { return false };
@@ -329,7 +360,7 @@ impl Sink for EventConsumers {
         if published >= since {
             return false;
         }
-        self.shared.witness.forget(consumer, event, since);
+        consumers.witness.forget(consumer, event, since);
         true
     }
 

@@ -57,6 +57,7 @@ impl std::fmt::Display for Untrue {
 }
 
 /// What a witness judges by.
+#[derive(Clone)]
 pub(super) struct Known {
     /// What is kept here.
     pub store: Arc<dyn Resources>,
@@ -134,12 +135,8 @@ impl Witness {
     /// version, and the reason why a step said no, which is gone when it says yes.
     fn contradiction_of_data(&self, told: &EventData, resource: &Resource) -> Option<String> {
         let Ok(data) = told.object() else { return Some("its data is no object".to_owned()) };
-        let fixed = self
-            .known
-            .events
-            .protected_fields(&resource.kind)
-            .iter()
-            .filter(|field| !matches!(field.as_str(), "state" | "version" | "reason"));
+        let protected = self.known.events.protected_fields(&resource.kind);
+        let fixed = protected.iter().filter(|field| !matches!(field.as_str(), "state" | "version" | "reason"));
         let differs = |field: &&String| match (data.get(field.as_str()), field.as_str()) {
             (None, _) => false,
             (Some(said), "userId") => said.as_str() != resource.owner.as_deref(),

@@ -5,6 +5,9 @@ use prometheus::{IntCounterVec, IntGaugeVec, Result};
 use super::Metrics;
 use super::instruments::Maker;
 
+/// What comes of requests.
+const OUTCOMES: [&str; 4] = ["answered", "unsent", "broken_off", "late"];
+
 /// How one target of a proxy gets on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetFigures {
@@ -54,9 +57,20 @@ impl Metrics {
         targets.up.with_label_values(&[proxy, target]).set(i64::from(figures.up));
         targets.under_way.with_label_values(&[proxy, target]).set(i64::try_from(figures.under_way).unwrap_or(i64::MAX));
         let TargetFigures { answered, unsent, broken_off, late, .. } = *figures;
-        for (outcome, to) in [("answered", answered), ("unsent", unsent), ("broken_off", broken_off), ("late", late)] {
+        for (outcome, to) in OUTCOMES.into_iter().zip([answered, unsent, broken_off, late]) {
             let counter = targets.requests.with_label_values(&[proxy, target, outcome]);
             counter.inc_by(to.saturating_sub(counter.get()));
+        }
+    }
+
+    /// A proxy passes nothing on to this target any more.
+    pub fn remove_target(&self, proxy: &str, target: &str) {
+        let targets = &self.inner.targets;
+        // One that was never shown has nothing to remove.
+        let _ = targets.up.remove_label_values(&[proxy, target]);
+        let _ = targets.under_way.remove_label_values(&[proxy, target]);
+        for outcome in OUTCOMES {
+            let _ = targets.requests.remove_label_values(&[proxy, target, outcome]);
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn save(client: &Client, text: &str, digest: &str) -> Answer {
     client.send(Method::PUT, "/operator/config", Some(&body), &[("if-match", &tag)]).await
 }
 
-async fn digest(client: &Client) -> String {
+pub(super) async fn digest(client: &Client) -> String {
     client.get("/operator/config").await.body["digest"].as_str().unwrap().to_owned()
 }
 
@@ -178,13 +178,48 @@ async fn a_hundred_changes_under_orders_lose_no_request_and_leave_no_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_asked_of_a_resource_and_said_in_it_changes_without_a_restart() {
+    let (app, file) = app().await;
+    let admin = staff(&app, "ann", &[Role::Admin]).await;
+    let admin = sure(&app, &admin).await;
+    let ada = app.client.customer("ada").await;
+    let order = ada.order_until("prod-002", 1, "tok_chargeDeclined", &["payment_failed"]).await;
+    let path = format!("/api/orders/{}", order["id"].as_str().unwrap());
+    assert_eq!(order["actions"], json!(["cancel", "retry"]));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (actions, route) =
+        ("        retry: [retry_payment, retry_shipping]\n", "        path: /api/orders/{id}/retry\n        handler: orders-api\n");
+    let length = "reason: {type: string, minLength: 1, maxLength: 500}";
+    assert!([actions, route, length].iter().all(|part| text.contains(part)));
+    let routed = format!("{route}      - method: POST\n{}", route.replace("retry", "again"));
+    let at = text.find(route).unwrap() + route.len();
+    let middlewares = text[at..].lines().next().unwrap();
+    let routed = routed.replacen(route, &format!("{route}{middlewares}\n"), 1);
+    let more = text.replacen(actions, &format!("{actions}        again: [retry_payment]\n"), 1).replacen(route, &routed, 1).replacen(
+        length,
+        &length.replace("500", "477"),
+        1,
+    );
+    let saved = save(&admin, &more, &digest(&admin).await).await;
+    assert_eq!((saved.status, &saved.body["runs"], &saved.body["restart"]), (StatusCode::OK, &json!(true), &json!([])), "{saved:?}");
+    assert_eq!(ada.get(&path).await.body["actions"], json!(["again", "cancel", "retry"]));
+    let again = ada.post(&format!("{path}/again"), &json!({"payment": {"token": "tok_visa"}})).await;
+    assert!(again.status.is_success(), "{again:?}");
+    ada.wait_for("orders", order["id"].as_str().unwrap(), &["delivered"]).await;
+    assert!(app.client.get("/openapi.json").await.body.to_string().contains("\"maxLength\":477"));
+    let removed = save(&admin, &text, saved.body["digest"].as_str().unwrap()).await;
+    assert_eq!((removed.status, &removed.body["runs"]), (StatusCode::OK, &json!(true)), "{removed:?}");
+    assert_eq!(ada.post(&format!("{path}/again"), &json!({})).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_takes_a_restart_is_told_without_secrets() {
     let (app, file) = app().await;
     let designer = staff(&app, "dora", &[Role::Designer]).await;
     let text = std::fs::read_to_string(&file).unwrap();
     let secret = SECRET.to_owned();
     for name in ["${JWT_SECRET}", "x-${JWT_SECRET}"] {
-        let module = format!("modules:\n  - {{name: \"{name}\", type: http.simple_proxy, config: {{targets: {{/x: \"http://a\"}}}}}}\n");
+        let module = format!("modules:\n  - {{name: \"{name}\", type: api.handler, config: {{resourceName: extras}}}}\n");
         let told = designer.post("/operator/config/plan", &json!({"text": text.replacen("modules:\n", &module, 1)})).await;
         assert_eq!(told.status, StatusCode::OK, "{told:?}");
         assert!(!told.body["restart"].as_array().unwrap().is_empty(), "{told:?}");
