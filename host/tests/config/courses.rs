@@ -36,6 +36,15 @@ enum Written {
     Step { step: String, outcome: String },
 }
 
+impl Course {
+    /// Whether the attempts of a timer are used up in it, after visits that nobody served, which are no attempts.
+    fn is_worn_out(&self) -> bool {
+        let unserved = self.inputs.iter().position(|input| matches!(input, Written::Step { outcome, .. } if outcome == "unserved"));
+        let exhausted = |rest: &Option<Rest>| rest.iter().flat_map(|rest| &rest.made).any(|(_, cause)| cause == "exhausted");
+        unserved.zip(self.rests.iter().position(exhausted)).is_some_and(|(first, last)| first < last)
+    }
+}
+
 /// An instance, with the attempts that its steps are at.
 struct Walker<'m> {
     machine: &'m Machine,
@@ -103,6 +112,7 @@ fn an_instance_of_the_program_goes_where_that_of_the_editor_goes() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../workflow/tests/courses");
     let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() > 5, "{files:?}");
+    let mut worn_out = 0;
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let Courses { config, workflow, created, courses } = serde_json::from_str(&text).unwrap();
@@ -114,6 +124,7 @@ fn an_instance_of_the_program_goes_where_that_of_the_editor_goes() {
             (walker, rest)
         };
         assert_eq!(begin().1, sorted(created), "{}", file.display());
+        worn_out += courses.iter().filter(|course| course.is_worn_out()).count();
         for Course { inputs, rests } in courses {
             assert_eq!(inputs.len(), rests.len());
             let mut walker = begin().0;
@@ -123,6 +134,7 @@ fn an_instance_of_the_program_goes_where_that_of_the_editor_goes() {
             }
         }
     }
+    assert!(worn_out > 0, "none has attempts that are used up after visits that nobody served");
 }
 
 fn machine(config: &str, workflow: &str) -> Machine {

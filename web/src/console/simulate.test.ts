@@ -27,11 +27,16 @@ interface Rest {
   started: [string, string, number][]
 }
 
+interface Course {
+  inputs: Input[]
+  rests: (Rest | null)[]
+}
+
 interface Courses {
   config: string
   workflow: string
   created: Rest
-  courses: { inputs: Input[]; rests: (Rest | null)[] }[]
+  courses: Course[]
 }
 
 const CONFIGS = [
@@ -71,21 +76,48 @@ function written(config: string, workflow: string, machine: Simulation): Courses
     const possible = choices(machine, now).map(({ input }) => input)
     return pick((random.next().value ?? 0) < 0.1 || possible.length === 0 ? anything : possible)
   }
-  const walk = () => {
-    let now = created(machine).now
-    const [inputs, rests]: [Input[], (Rest | null)[]] = [[], []]
-    while (inputs.length < 30) {
-      const input = next(now)
-      if (!input) break
-      const outcome = advanced(machine, now, input)
-      inputs.push(input)
-      rests.push(outcome && rest(outcome))
-      if (!outcome && choices(machine, now).length === 0) break
-      now = outcome?.now ?? now
-    }
-    return { inputs, rests }
+  const walk = () => course(machine, (now, inputs) => (inputs.length < 30 ? next(now) : undefined))
+  const courses = [...Array.from({ length: 12 }, walk), ...wornOut(machine)]
+  return { config, workflow, created: rest(created(machine)), courses }
+}
+
+/** What happens, one after the other, and what comes of each. */
+function course(machine: Simulation, next: (now: Simulated, inputs: readonly Input[]) => Input | undefined): Course {
+  let now = created(machine).now
+  const [inputs, rests]: [Input[], (Rest | null)[]] = [[], []]
+  for (let input = next(now, inputs); input; input = next(now, inputs)) {
+    const outcome = advanced(machine, now, input)
+    inputs.push(input)
+    rests.push(outcome && rest(outcome))
+    if (!outcome && choices(machine, now).length === 0) break
+    now = outcome?.now ?? now
   }
-  return { config, workflow, created: rest(created(machine)), courses: Array.from({ length: 12 }, walk) }
+  return { inputs, rests }
+}
+
+/** Visits that nobody serves, more than a timer has attempts, and then refusals until these are used up: of each step that a timer has tried again. */
+function wornOut(machine: Simulation): Course[] {
+  return [...machine.timers].flatMap(([failed, timer]) => {
+    const way = machine.ways.get(timer)
+    const found = [...machine.steps].find(([, { success }]) => machine.ways.get(success)?.from === way?.to)
+    if (!way || way.maxAttempts === null || way.exhausted === null || !found) return []
+    const [step, { maxRetries }] = found
+    const unserved = (way.maxAttempts + 1) * (maxRetries + 1)
+    const next = (now: Simulated, inputs: readonly Input[]): Input | undefined => {
+      if (now.state === failed) return { what: 'timer', transition: timer }
+      const seen = inputs.filter((input) => input.what === 'step' && input.step === step).length
+      if (now.state === way.to) return { what: 'step', step, outcome: seen < unserved ? 'unserved' : 'rejected' }
+      return seen === 0 && inputs.length < 30 ? choices(machine, now)[0]?.input : undefined
+    }
+    return [course(machine, next)]
+  })
+}
+
+/** Whether the attempts of a timer are used up in it, after visits that nobody served. */
+function isWornOut({ inputs, rests }: Course): boolean {
+  const first = inputs.findIndex((input) => input.what === 'step' && input.outcome === 'unserved')
+  const last = rests.findIndex((came) => came?.made.some(([, cause]) => cause === 'exhausted'))
+  return first >= 0 && first < last
 }
 
 if (process.env.COURSES === 'write') {
@@ -100,8 +132,10 @@ if (process.env.COURSES === 'write') {
 describe('an instance that nobody runs', () => {
   const files = readdirSync(FOLDER).filter((name) => name.endsWith('.json'))
 
-  it('has courses of many machines to be held to', () => {
+  it('has courses of many machines to be held to, also of attempts that are used up after visits that nobody served', () => {
     expect(files.length).toBeGreaterThan(5)
+    const read = (file: string): Courses => JSON.parse(readFileSync(join(FOLDER, file), 'utf8'))
+    expect(files.filter((file) => read(file).courses.some(isWornOut))).toContain('monolith-order-processing.json')
   })
 
   it.each(files)('goes where one of the program goes: %s', (file) => {
