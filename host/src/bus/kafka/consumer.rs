@@ -28,7 +28,7 @@ use super::link::Link;
 use super::producer::Producer;
 use super::record::Incoming;
 use super::settings::Settings;
-use super::work::{Known, Work};
+use super::work::{Known, Wanted, Work};
 use crate::faults::planted;
 use crate::shutdown::Stop;
 
@@ -46,6 +46,9 @@ const AFTERMATH: Duration = Duration::from_secs(60);
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 /// How long events that are under way are waited for when this process leaves the group.
 const WORKER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Makes topics, and answers which are to be received, by their names at the broker.
+pub(super) type Make<'a> = dyn Fn(Wanted) -> BoxFuture<'a, Result<Vec<String>, String>> + Send + Sync + 'a;
 
 type Client = StreamConsumer<Membership>;
 type Queue = StreamPartitionQueue<Membership>;
@@ -183,9 +186,8 @@ impl Membership {
 /// Receives `topics`, by their names at the broker, until `stop`, or until the client cannot go on.
 pub(super) async fn run(
     settings: &Settings,
-    (work, topics): (&Work, &[String]),
-    producer: &Producer,
-    link: &Link,
+    (work, producer, link): (&Work, &Producer, &Link),
+    (topics, wanted, made): (Vec<String>, &mut watch::Receiver<Wanted>, &Make<'_>),
     stop: &Stop,
 ) -> Result<(), Ended> {
     let (sender, mut assigned) = mpsc::channel(ASSIGNED_AT_ONCE);
@@ -202,11 +204,9 @@ pub(super) async fn run(
     let mut renewals = link.renewals();
     let client: Arc<Client> = Arc::new(settings.consumer().create_with_context(membership).context("there can be no consumer")?);
     let _ = client.context().client.set(Arc::downgrade(&client));
-    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-    link.follow(&topics);
-    client.subscribe(&topics).context("cannot subscribe")?;
+    subscribe(&client, link, &topics)?;
 
-    let result = drive(&client, &mut assigned, work, producer, stop, &mut renewals).await;
+    let result = drive(&client, (&mut assigned, &mut renewals), (work, producer, link), (wanted, made), stop).await;
     assigned.close();
     while assigned.recv().await.is_some() {}
     let has_lost_answers = client.context().failed_at.lock().is_some_and(|at| at.elapsed() < AFTERMATH);
@@ -243,18 +243,34 @@ fn explained(error: anyhow::Error, settings: &Settings, has_lost_answers: bool) 
     )))
 }
 
+/// Asks for the events of these topics and no others. Whoever is in the group already stays in it, and keeps the partitions of topics that stay. A
+/// client of its own in its place would get what the group has given to its name before, and none of what is new.
+fn subscribe(client: &Client, link: &Link, topics: &[String]) -> anyhow::Result<()> {
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    link.follow(&topics);
+    client.subscribe(&topics).context("cannot subscribe")
+}
+
 async fn drive(
     client: &Arc<Client>,
-    assigned: &mut mpsc::Receiver<Worker>,
-    work: &Work,
-    producer: &Producer,
+    (assigned, renewals): (&mut mpsc::Receiver<Worker>, &mut watch::Receiver<u64>),
+    (work, producer, link): (&Work, &Producer, &Link),
+    (wanted, made): (&mut watch::Receiver<Wanted>, &Make<'_>),
     stop: &Stop,
-    renewals: &mut watch::Receiver<u64>,
 ) -> anyhow::Result<()> {
     let overrun = client.context().stop.clone();
     let mut workers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+    // Topics that others are asked for, while they are made.
+    let mut making: FuturesUnordered<BoxFuture<'_, Result<Vec<String>, String>>> = FuturesUnordered::new();
     let result = loop {
         tokio::select! {
+            Ok(()) = wanted.changed(), if making.is_empty() => making.push(made(wanted.borrow_and_update().clone())),
+            Some(topics) = making.next() => match topics {
+                // Nobody asks for any.
+                Ok(topics) if topics.is_empty() => break Ok(()),
+                Ok(topics) => if let Err(error) = subscribe(client, link, &topics) { break Err(error) },
+                Err(reason) => break Err(anyhow::Error::msg(reason)),
+            },
             () = stop.requested() => break Ok(()),
             () = overrun.requested() => break Err(anyhow::anyhow!("the group gave more than {ASSIGNED_AT_ONCE} partitions at once")),
             Ok(()) = renewals.changed() => break Err(Forgetful.into()),

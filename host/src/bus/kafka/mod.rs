@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -187,17 +187,15 @@ impl Kafka {
         }
     }
 
-    /// Receives until `stop`, until other topics are asked for, or until others may have taken over: whoever does not receive any more is no member
-    /// after some seconds, and the others have its partitions.
+    /// Receives until `stop`, or until others may have taken over: whoever does not receive any more is no member after some seconds, and the
+    /// others have its partitions.
     async fn receive_while_sure(&self, work: &Work, stop: &Stop) -> Result<(), Ended> {
-        let (ending, mut topics) = (Stop::new(), work.topics());
-        let receiving = self.receive_once(work, topics.borrow_and_update().clone(), &ending);
+        let ending = Stop::new();
+        let receiving = self.receive_once(work, &ending);
         tokio::pin!(receiving);
         tokio::select! {
             ended = &mut receiving => return ended,
             () = self.until_sure(false, stop) => ending.request(),
-            // The place in the group is taken again for others: each partition goes on behind what has had its effect.
-            Ok(()) = topics.changed() => ending.request(),
         }
         receiving.await
     }
@@ -223,21 +221,33 @@ impl Kafka {
         }
     }
 
-    async fn receive_once(&self, work: &Work, wanted: Wanted, stop: &Stop) -> Result<(), Ended> {
+    async fn receive_once(&self, work: &Work, stop: &Stop) -> Result<(), Ended> {
         tokio::select! {
             () = self.link.until_up() => {}
             () = stop.requested() => return Ok(()),
         }
+        let mut wanted = work.topics();
+        let first = wanted.borrow_and_update().clone();
+        let subscribed = self.made(&first).await.map_err(anyhow::Error::msg)?;
+        self.producer.try_dead_letters(&subscribed).await;
+        if subscribed.is_empty() {
+            tokio::select! {
+                Ok(()) = wanted.changed() => {}
+                () = stop.requested() => {}
+            }
+            return Ok(());
+        }
+        let made = |wanted: Wanted| -> BoxFuture<'_, Result<Vec<String>, String>> { Box::pin(async move { self.made(&wanted).await }) };
+        consumer::run(&self.settings, (work, &self.producer, &self.link), (subscribed, &mut wanted, &made), stop).await
+    }
+
+    /// Makes the topics that are not there; answers which are to be received, by their names at the broker.
+    async fn made(&self, wanted: &Wanted) -> Result<Vec<String>, String> {
         let at_broker = |topics: &BTreeSet<String>| topics.iter().map(|topic| self.settings.at_broker(topic)).collect::<Vec<_>>();
         let (made, subscribed) = (at_broker(&wanted.made), at_broker(&wanted.subscribed));
         let topics: Vec<&str> = made.iter().chain(&subscribed).map(String::as_str).collect();
-        self.producer.ensure(&topics).await.map_err(anyhow::Error::msg)?;
-        self.producer.try_dead_letters(&subscribed).await;
-        if subscribed.is_empty() {
-            stop.requested().await;
-            return Ok(());
-        }
-        consumer::run(&self.settings, (work, &subscribed), &self.producer, &self.link, stop).await
+        self.producer.ensure(&topics).await?;
+        Ok(subscribed)
     }
 }
 
