@@ -154,6 +154,19 @@ fn what_is_saved_during_a_build_is_built_next() {
 }
 
 #[test]
+fn what_a_build_leaves_beside_the_source_is_no_reason_for_another_one() {
+    let shop = Shop::new("echo once >> ../builds; cp source worker.wasm; cp source made-$(wc -l < ../builds)");
+    let mut developing = shop.develop(&[]);
+    developing.says(IN_PLACE);
+    for number in 2..5 {
+        shop.save(&version(number));
+        developing.says(IN_PLACE);
+        assert_eq!(shop.placed(), version(number));
+    }
+    assert_eq!(fs::read_to_string(shop.folder.path().join("builds")).expect("it was built"), "once\n".repeat(4));
+}
+
+#[test]
 fn a_second_one_is_kept_out_of_the_folder() {
     let shop = Shop::new(COPIES);
     let mut first = shop.develop(&[]);

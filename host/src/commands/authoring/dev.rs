@@ -69,7 +69,8 @@ pub fn run(dev: &Dev) -> ExitCode {
         let turn = Turn { folder: &folder, config: &dev.config, built: &built, key: dev.key.as_deref(), subject: &subject, place: &place };
         let runtime = one_worker()?;
         loop {
-            let seen = Source::of(&turn.written()?);
+            let before = turn.written()?;
+            let seen = Source::of(&before);
             match turn.take(out, &runtime) {
                 Ok(()) => {}
                 Err(error) if dev.once => return Err(error),
@@ -78,6 +79,7 @@ pub fn run(dev: &Dev) -> ExitCode {
             if dev.once {
                 return Ok(ExitCode::SUCCESS);
             }
+            let seen = turn.seen_after(&before, seen)?;
             turn.wait(out, &seen)?;
         }
     })
@@ -157,8 +159,16 @@ impl Turn<'_> {
         Ok(files)
     }
 
-    /// Waits until the source is not as it was, and nobody writes it any more. What a build writes beside it, alike each time, makes one more
-    /// build and no third.
+    /// What was built, with the files that came meanwhile, unless something else has changed too: a first build writes a lock file, and makes no
+    /// second one by that.
+    fn seen_after(&self, before: &Written, seen: Source) -> anyhow::Result<Source> {
+        let now = self.written()?;
+        let there_before = now.iter().filter(|(path, _)| before.contains_key(*path)).map(|(path, at)| (path.clone(), *at)).collect();
+        Ok(if Source::of(&there_before) == seen { Source::of(&now) } else { seen })
+    }
+
+    /// Waits until the source is not as it was, and nobody writes it any more. What a build changes in it, alike each time, makes one more build
+    /// and no third.
     fn wait(&self, out: &mut Printed, seen: &Source) -> anyhow::Result<()> {
         out.flush()?;
         let (mut last, mut read) = (None, None);
