@@ -1,8 +1,32 @@
 //! Memory that the allocator keeps for later.
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// For how long a thread that has something to do keeps what is free.
+const KEPT: Duration = Duration::from_secs(10);
+
 /// Gives the system back what is free. What a start needs once, mostly the config and what is made of it, is more than what stays of it.
 #[expect(unsafe_code, reason = "the crate of the allocator has no safe name for it")]
 pub fn give_back() {
     // SAFETY: may be called at any time from any thread; it touches nothing that is in use. Where another allocator serves, there is nothing to give.
     unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
+/// The same, unless this thread has done so a moment ago: for whoever has nothing to do just now. The allocator keeps for each thread what
+/// others have freed of its memory, until the thread itself looks; a process in which much comes and goes grew by that.
+pub fn give_back_at_rest() {
+    thread_local! {
+        static GIVEN: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let now = Instant::now();
+    let given = GIVEN.get();
+    if given.is_some_and(|given| now.duration_since(given) < KEPT) {
+        return;
+    }
+    // What a thread begins with, it needs.
+    if given.is_some() {
+        give_back();
+    }
+    GIVEN.set(Some(now));
 }

@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
+use crate::memory;
 use crate::shutdown::LOG_LIMIT;
 use crate::telemetry::logs;
 use crate::threads::try_at_once;
@@ -40,7 +41,7 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
         logs::flush(LOG_LIMIT);
         exit(PANICKED);
     }));
-    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(memory::give_back_at_rest).build();
     panic::set_hook(Box::new(move |panic| hook(panic)));
     built.context("what tasks run in cannot be started")
 }

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::inspect::MAX_BYTES;
 use crate::clock::Clock;
+use crate::memory;
 
 /// Between two looks at a file that changed a moment ago.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
@@ -122,9 +123,14 @@ pub fn digest(bytes: &[u8]) -> String {
     })
 }
 
-/// Does what blocks where blocking is allowed.
+/// Does what blocks where blocking is allowed. What it has made is mostly let go of elsewhere, and the allocator keeps that for this thread.
 pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| format!("could not be handled: {error}"))
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work();
+        memory::give_back_at_rest();
+        done
+    });
+    done.await.map_err(|error| format!("could not be handled: {error}"))
 }
 
 /// What is in a file beside a component's at this moment, `fraud.wasm.sig` for its signature; none if there is no such file.

@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("between", &["tasks"]),
     ("clock", &[]),
     ("durable", &[]),
+    ("memory", &[]),
     ("faults", &["config"]),
     ("shutdown", &[]),
     ("proxies", &[]),
@@ -23,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["clock", "proxies"]),
     ("store", &["clock", "durable", "faults", "text"]),
     ("bus", &["clock", "faults", "shutdown"]),
-    ("runtime", &["between", "clock", "durable", "shutdown", "threads"]),
+    ("runtime", &["between", "clock", "durable", "memory", "shutdown", "threads"]),
     ("plan", &["bus", "runtime", "store"]),
     ("config", &["bus", "plan", "proxies", "runtime", "store"]),
     (

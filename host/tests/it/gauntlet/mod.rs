@@ -206,7 +206,8 @@ async fn hostile_components_harm_neither_the_process_nor_what_else_it_does() {
                     before = memory(&process);
                 }
             }
-            comes_back(&process, before).await;
+            let now = comes_back(&process, before).await;
+            eprintln!("round {} of {rounds}: {before} bytes of memory before, {now} after", round + 1);
         }
         shop.is_open.store(false, Ordering::Relaxed);
         (before, memory(&process))
