@@ -74,7 +74,10 @@ impl Condition {
     async fn count(&self, moment: &mut PgConnection, bounds: &Part) -> Result<i64, Error> {
         let bounds = self.by_size.is_none().then(|| bounds.clone());
         let all = Part::all(std::iter::once(self.fits.clone()).chain(bounds));
-        let text = format!("SELECT count(*) FROM (SELECT 1 FROM {} AS k WHERE {} LIMIT {}) AS few", self.table, all.sql, FEW + 1);
+        // Resources of a stretch of time are counted along their index. Without a sequence the server reads the table from its start where it
+        // expects that many fit, and all of it where it is wrong.
+        let sequence = if self.table == "resources" { " ORDER BY k.created_at DESC, k.id DESC" } else { "" };
+        let text = format!("SELECT count(*) FROM (SELECT 1 FROM {} AS k WHERE {}{sequence} LIMIT {}) AS few", self.table, all.sql, FEW + 1);
         Part::new(text, all.values).statement().fetch_one(moment).await?.try_get(0)
     }
 }
