@@ -18,14 +18,17 @@ const ORDERS: [&str; MOST as usize] =
     ["orders-1", "orders-2", "orders-3", "orders-4", "orders-5", "orders-6", "orders-7", "orders-8", "orders-9"];
 const USERS_PRODUCTS: [&str; 2] = ["users-products-1", "users-products-2"];
 
-/// Makes the server's folder with two databases where there is none, and becomes the server, which hears only this machine.
+/// Makes the server's folder with two databases where there is none, and becomes the server, which hears only this machine. The file `made`
+/// is written last: what was broken off before is made anew. A folder of before there was that file is whole if a server has begun in it.
 const SERVER: &str = r#"
 set -e
-if [ ! -f "$2/PG_VERSION" ]; then
+if [ ! -f "$2/made" ] && [ ! -f "$2/postmaster.opts" ]; then
+    find "$2" -mindepth 1 -delete
     "$1/initdb" --pgdata="$2" --username=millrace --auth=trust --encoding=UTF8 --locale=C
     for name in orders users_products; do
         echo "CREATE DATABASE $name TEMPLATE template0" | "$1/postgres" --single -D "$2" postgres > /dev/null
     done
+    touch "$2/made"
 fi
 exec "$1/postgres" -D "$2" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=400
 "#;

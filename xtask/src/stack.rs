@@ -62,6 +62,10 @@ pub fn stack(options: &Options) -> anyhow::Result<ExitCode> {
     for (service, address) in addresses(&shop, options.scale) {
         TcpListener::bind(address).with_context(|| format!("{} cannot listen on {address}; stop what uses it", service.name()))?;
     }
+    if options.scale.is_some() {
+        // A server of somebody else's there would be taken for ours.
+        TcpListener::bind(POSTGRES).with_context(|| format!("PostgreSQL cannot listen on {POSTGRES}; stop what uses it"))?;
+    }
     println!("[1/4] Building the step components");
     toolchain::ensure_wasm_target()?;
     build::components()?;

@@ -9,7 +9,8 @@ case $place in
   *) echo "MILLRACE_TOOLS is '$place': it has to begin with /, since all folders share it"; exit 1 ;;
 esac
 cd "$(dirname "$0")"
-package=$(sed -n '1s/==.*//p' requirements.txt | tr - _)
+package=$(sed -n '1s/^\([A-Za-z0-9][A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt | tr - _)
+[ -n "$package" ] || { echo "the first line of requirements.txt has to be NAME==VERSION"; exit 1; }
 tools=$place/$package-$(cksum <requirements.txt | cut -d' ' -f1)-$(uname -sm | tr ' ' -)
 if [ ! -f "$tools/$package/__init__.py" ]; then
   mkdir -p "$place" && made=$(mktemp -d "$tools.XXXXXX") || { echo "no folder can be made in '$place': set MILLRACE_TOOLS to one that can be written"; exit 1; }

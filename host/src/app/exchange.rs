@@ -83,11 +83,12 @@ impl Exchange {
             canaries.replaced(&component.name);
         });
         self.runtime.put(ready.components);
-        events.exchange(plan);
-        workflows.put(ready.workflows);
+        // Before the machines: what the first new instance tells finds who hears it.
         if let Some(receiving) = &self.receiving {
             receiving.exchange(plan);
         }
+        events.exchange(plan);
+        workflows.put(ready.workflows);
         self.stranded.run_with(Names::of(plan));
         let is_gone = |name: &&String| plan.components.iter().all(|component| component.name != **name);
         before.components.iter().map(|component| &component.name).filter(is_gone).for_each(|name| self.health.remove(name));

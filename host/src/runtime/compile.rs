@@ -385,31 +385,33 @@ mod tests {
 
     use super::*;
 
-    /// Does this in place of the compiler, and is given up after 1.8 s without computing.
-    fn doing(folder: &Path, script: &str) -> Compiler {
+    /// Does this in place of the compiler, and is given up when so many looks find that it does not compute.
+    fn doing(folder: &Path, script: &str, between_looks: Duration) -> Compiler {
         let (draft, program) = (folder.join("draft"), folder.join("compiler"));
         std::fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o700)).unwrap();
         // By another process: what this one has open for writing, it may hand on to one that it starts meanwhile, and then it cannot be started.
         assert!(std::process::Command::new("cp").args([&draft, &program]).status().unwrap().success());
-        Compiler { between_looks: Duration::from_millis(10), ..Compiler::new(program, engine::compiling().unwrap(), None) }
+        Compiler { between_looks, ..Compiler::new(program, engine::compiling().unwrap(), None) }
     }
 
     #[tokio::test]
     async fn a_compiler_that_computes_is_waited_for_whatever_that_takes_by_the_clock() {
         let folder = tempfile::tempdir().unwrap();
-        let computes = "trap 'exec cat' XCPU; ulimit -S -t 2; while :; do :; done";
+        // Beside many others it may have no turn for seconds, so patience is 9 s. What it computes takes 10 s at least.
+        let (computes, between_looks) = ("trap 'exec cat' XCPU; ulimit -S -t 10; while :; do :; done", Duration::from_millis(50));
         let began = std::time::Instant::now();
-        let code = doing(folder.path(), computes).code(&Bytes::from_static(b"whole")).await;
+        let code = doing(folder.path(), computes, between_looks).code(&Bytes::from_static(b"whole")).await;
         assert_eq!(code.unwrap(), "whole");
-        let (took, patience) = (began.elapsed(), Duration::from_millis(10) * MAX_IN_VAIN);
+        let (took, patience) = (began.elapsed(), between_looks * MAX_IN_VAIN);
         assert!(took > patience, "it took {took:?}, which {patience:?} would have been enough for");
     }
 
     #[tokio::test]
     async fn a_compiler_that_uses_no_processor_time_is_given_up_and_the_file_is_not_to_blame() {
         let folder = tempfile::tempdir().unwrap();
-        let compiler = doing(folder.path(), "exec sleep 1000");
+        // Nothing has to have its turn here, so patience is short.
+        let compiler = doing(folder.path(), "exec sleep 1000", Duration::from_millis(10));
         let unfit = compiler.code(&Bytes::from_static(b"whole")).await.unwrap_err();
         assert_eq!(unfit.reason, "could not be compiled: for 1.8s the compiler has used no processor time");
         assert_eq!(unfit.fault, Fault::Machine);

@@ -207,6 +207,9 @@ pub enum CopyError {
     /// It was read or written, and that failed.
     #[error("{0}. Nothing of the copy was kept: the target is as empty as before")]
     Failed(String),
+    /// The last word was given, and what came of it is not known.
+    #[error("{0}. Whether the copy was kept is not known: if the target is not empty, all of it is there")]
+    Unknown(String),
     /// What was read back from the target is not what the source has.
     #[error(
         "what {target} has of '{table}' is not what the source has: {difference}. Nothing of the copy was kept: the target is as empty as before"
@@ -377,4 +380,145 @@ pub(super) fn found_in(mut count: impl FnMut(&'static Table) -> Result<u64, Copy
         }
     }
     Ok((!found.is_empty()).then(|| found.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    type Rows = HashMap<&'static str, Vec<Cells>>;
+
+    /// A database in memory, read in steps of two rows.
+    struct Memory {
+        rows: Rows,
+        last: HashMap<&'static str, i64>,
+        head: Head,
+        /// What becomes of its rows when all of them are there.
+        becomes: fn(&mut Rows),
+    }
+
+    impl Memory {
+        fn of(&self, table: &Table) -> &[Cells] {
+            self.rows.get(table.name).map(Vec::as_slice).unwrap_or_default()
+        }
+    }
+
+    impl Reads for Memory {
+        fn leave(self: Box<Self>, _is_copied: bool) {}
+
+        fn head(&mut self) -> Result<Head, CopyError> {
+            Ok(self.head.clone())
+        }
+
+        fn count(&mut self, table: &'static Table) -> Result<u64, CopyError> {
+            Ok(self.of(table).len() as u64)
+        }
+
+        fn step(&mut self, table: &'static Table, after: Option<&[Cell]>) -> Result<Vec<Cells>, CopyError> {
+            let rows = self.of(table);
+            let place = |after: &[Cell]| rows.iter().position(|row| table.key_of(row).eq(table.key_of(after))).unwrap();
+            let begin = after.map_or(0, |after| place(after) + 1);
+            Ok(rows.iter().skip(begin).take(2).cloned().collect())
+        }
+
+        fn last_number(&mut self, table: &'static Table) -> Result<i64, CopyError> {
+            Ok(self.last.get(table.name).copied().unwrap_or_default())
+        }
+    }
+
+    impl Takes for Memory {
+        fn add(&mut self, table: &'static Table, rows: &[Cells]) -> Result<(), CopyError> {
+            self.rows.entry(table.name).or_default().extend_from_slice(rows);
+            Ok(())
+        }
+
+        fn count_on(&mut self, table: &'static Table, last: i64) -> Result<(), CopyError> {
+            self.last.insert(table.name, last);
+            Ok(())
+        }
+
+        fn set_head(&mut self, head: &Head) -> Result<(), CopyError> {
+            self.head = head.clone();
+            (self.becomes)(&mut self.rows);
+            Ok(())
+        }
+
+        fn finish(self: Box<Self>) -> Result<(), CopyError> {
+            Ok(())
+        }
+    }
+
+    fn empty(identity: &str, epoch: i64, becomes: fn(&mut Rows)) -> Memory {
+        let identity = identity.to_owned();
+        let head = Head { identity, epoch, pruned_position: epoch, pruned_inbox: true, steady_at: epoch, noted_date: epoch };
+        Memory { rows: Rows::new(), last: HashMap::new(), head, becomes }
+    }
+
+    /// Five rows in each table.
+    fn source() -> Memory {
+        let mut source = empty("source", 3, |_| {});
+        for table in TABLES {
+            source.rows.insert(table.name, (1..=5).map(|number| row(table, number)).collect());
+            if table.counted.is_some() {
+                source.last.insert(table.name, 9);
+            }
+        }
+        source
+    }
+
+    fn row(table: &Table, number: i64) -> Cells {
+        let cell = |column: &Column| match column.form {
+            Form::Number => Cell::Number(number),
+            Form::Flag => Cell::Number(number % 2),
+            Form::Text => Cell::Text(format!("{} {number}", column.name)),
+            Form::Names => Cell::Text(format!("[\"{number}\"]")),
+        };
+        table.columns.iter().map(cell).collect()
+    }
+
+    #[test]
+    fn a_copy_has_all_of_its_source_and_goes_on_after_both() {
+        let (mut from, mut to, mut checked) = (source(), empty("target", 7, |_| {}), Vec::new());
+        let copied = copy(&mut from, &mut to, "the target", &mut |step| {
+            if let CopyStep::Checked(table) = step {
+                checked.push(table);
+            }
+        });
+        let copied = copied.unwrap();
+        assert_eq!(copied, checked);
+        let names: Vec<&str> = copied.iter().map(|table| table.table).collect();
+        assert_eq!(names, TABLES.iter().map(|table| table.name).collect::<Vec<_>>());
+        assert!(copied.iter().all(|table| table.rows == 5), "{copied:?}");
+        assert_eq!(to.rows, from.rows);
+        assert_eq!(to.last, from.last);
+        assert_eq!(to.head, Head { epoch: 7, ..from.head });
+    }
+
+    fn notes(rows: &mut Rows) -> &mut Vec<Cells> {
+        rows.get_mut("notes").unwrap()
+    }
+
+    /// What a copy ends with whose target has its notes like this.
+    fn differs(becomes: fn(&mut Rows)) -> String {
+        match copy(&mut source(), &mut empty("target", 7, becomes), "the target", &mut |_| {}) {
+            Err(error @ CopyError::Differs { table: "notes", .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_a_target_has_otherwise_is_told_with_its_table_and_row() {
+        let lost = differs(|rows| drop(notes(rows).remove(2)));
+        assert!(lost.starts_with("what the target has of 'notes' is not what the source has: the row of seq 3 is missing"), "{lost}");
+        let changed = differs(|rows| notes(rows)[3][5] = Cell::Null);
+        assert!(changed.contains(": the row of seq 4 differs in text."), "{changed}");
+        let added = differs(|rows| {
+            let mut more = notes(rows)[4].clone();
+            more[0] = Cell::Number(6);
+            notes(rows).push(more);
+        });
+        assert!(added.contains(": there is a row of seq 6, which the source does not have."), "{added}");
+    }
 }

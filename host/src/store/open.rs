@@ -108,7 +108,7 @@ pub fn open(database: &Database, clock: Clock) -> Result<Store, OpenError> {
 /// Blocks for as long as it takes, and is not to be called in a runtime.
 ///
 /// # Errors
-/// [`CopyError`]: one of the two is in use or cannot be used, the target has something in it, or they differ. The target is as empty as before then.
+/// [`CopyError`]: one of the two is in use or cannot be used, the target has something in it, or they differ. The target is as empty as before then, unless the error says that this is not known.
 pub fn copy(from: &Place, to: &Place, clock: &Clock, tell: &mut dyn FnMut(CopyStep)) -> Result<Vec<CopiedTable>, CopyError> {
     if from == to {
         return Err(CopyError::Unusable(format!("{from} is both what is to be copied and where it is to be copied to")));

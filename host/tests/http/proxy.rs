@@ -78,7 +78,7 @@ pub fn proxy(targets: &[(&str, &str)]) -> Proxy {
 
 /// An edge that passes everything below `/api` on.
 fn gateway(proxy: &Proxy) -> (Edge, Stop) {
-    gateway_over(proxy, &Arc::new(Backends::new(proxy)))
+    gateway_over(proxy, &Arc::new(Backends::new(proxy, None)))
 }
 
 /// The same to backends that a test looks at.

@@ -62,7 +62,7 @@ struct Spread {
 impl Spread {
     fn over(urls: &[&str]) -> Self {
         let settings = proxy(&[("/api", &urls.join(","))]);
-        let backends = Arc::new(Backends::new(&settings));
+        let backends = Arc::new(Backends::new(&settings, None));
         let (edge, stop) = gateway_over(&settings, &backends);
         Self { edge, backends, stop, watching: JoinSet::new() }
     }

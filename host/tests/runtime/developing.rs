@@ -140,22 +140,26 @@ fn what_does_not_build_is_told_and_what_was_in_place_stays_until_it_builds_again
 
 #[test]
 fn what_is_saved_during_a_build_is_built_next() {
-    let shop = Shop::new("cp source worker.wasm; echo built; read line < ../gate");
-    let mut gate = shop.gate();
-    let mut developing = shop.develop(&[]);
-    developing.says("built");
-    shop.save(&version(2));
-    gate.write_all(b"\n").expect("it has room");
-    developing.says(IN_PLACE);
-    developing.says("built");
-    gate.write_all(b"\n").expect("it has room");
-    developing.says(IN_PLACE);
-    assert_eq!(shop.placed(), version(2));
+    // The second one is new.
+    for file in ["source", "added"] {
+        let shop = Shop::new("cp source worker.wasm; [ ! -f added ] || cp added worker.wasm; echo built; read line < ../gate");
+        let mut gate = shop.gate();
+        let mut developing = shop.develop(&[]);
+        developing.says("built");
+        fs::write(shop.step.join(file), version(2)).expect("a source");
+        gate.write_all(b"\n").expect("it has room");
+        developing.says(IN_PLACE);
+        developing.says("built");
+        gate.write_all(b"\n").expect("it has room");
+        developing.says(IN_PLACE);
+        assert_eq!(shop.placed(), version(2), "{file}");
+    }
 }
 
 #[test]
 fn what_a_build_leaves_beside_the_source_is_no_reason_for_another_one() {
-    let shop = Shop::new("echo once >> ../builds; cp source worker.wasm; cp source made-$(wc -l < ../builds)");
+    let makes = "made=made-$(wc -l < ../builds); mkdir $made; cp source $made/Cargo.lock";
+    let shop = Shop::new(&format!("echo once >> ../builds; cp source worker.wasm; {makes}"));
     let mut developing = shop.develop(&[]);
     developing.says(IN_PLACE);
     for number in 2..5 {
@@ -210,6 +214,16 @@ fn a_config_that_is_mended_is_taken_without_another_change_of_the_source() {
     developing.says("the config is wrong by now");
     fs::write(&shop.config, CONFIG).expect("a config");
     developing.says(IN_PLACE);
+}
+
+#[test]
+fn a_config_that_names_another_file_has_it_put_there() {
+    let shop = Shop::new(COPIES);
+    let mut developing = shop.develop(&[]);
+    developing.says(IN_PLACE);
+    fs::write(&shop.config, CONFIG.replace("./steps/", "./moved/")).expect("a config");
+    developing.says("moved/worker.wasm is in place after");
+    assert_eq!(fs::read(shop.folder.path().join("moved/worker.wasm")).expect("it is in place"), tiny("i32.const 96"));
 }
 
 #[test]

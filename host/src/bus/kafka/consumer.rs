@@ -5,7 +5,7 @@
 //! before it has had its effect; what was done since the last commit is delivered again after a crash, and recognised by
 //! the sink.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ use crate::shutdown::Stop;
 const BATCH: usize = 128;
 /// Partitions that may be assigned before they are looked at; more than any group has.
 const ASSIGNED_AT_ONCE: usize = 4_096;
+/// Pause after topics could not be made, before it is tried again.
+const MAKE_PAUSE: Duration = Duration::from_secs(2);
 /// Pause after an error of a partition, so that one that stays does not fill the log.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// For each answer to how far the group has come.
@@ -245,10 +247,20 @@ fn explained(error: anyhow::Error, settings: &Settings, has_lost_answers: bool) 
 
 /// Asks for the events of these topics and no others. Whoever is in the group already stays in it, and keeps the partitions of topics that stay. A
 /// client of its own in its place would get what the group has given to its name before, and none of what is new.
+///
+/// Where some come and others go, the new ones come first: a client that lets go of one while it learns of another may wait for the member that
+/// leads the group, which knows of neither.
 fn subscribe(client: &Client, link: &Link, topics: &[String]) -> anyhow::Result<()> {
-    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let topics: BTreeSet<&str> = topics.iter().map(String::as_str).collect();
     link.follow(&topics);
-    client.subscribe(&topics).context("cannot subscribe")
+    let now = client.subscription().context("cannot tell what is subscribed to")?;
+    let now = now.elements();
+    let before: BTreeSet<&str> = now.iter().map(|one| one.topic()).collect();
+    let both: Vec<&str> = before.union(&topics).copied().collect();
+    if both.len() > before.len() && both.len() > topics.len() {
+        client.subscribe(&both).context("cannot subscribe")?;
+    }
+    client.subscribe(&topics.into_iter().collect::<Vec<_>>()).context("cannot subscribe")
 }
 
 async fn drive(
@@ -269,7 +281,13 @@ async fn drive(
                 // Nobody asks for any.
                 Ok(topics) if topics.is_empty() => break Ok(()),
                 Ok(topics) => if let Err(error) = subscribe(client, link, &topics) { break Err(error) },
-                Err(reason) => break Err(anyhow::Error::msg(reason)),
+                // What is received goes on meanwhile: a client that ended for it could not begin again before these topics are made.
+                Err(reason) => {
+                    tracing::warn!(reason, "what other topics bring is not received yet: they could not be made, and it is tried again");
+                    link.note_deaf(reason);
+                    let again = wanted.borrow_and_update().clone();
+                    making.push(async move { tokio::time::sleep(MAKE_PAUSE).await; made(again).await }.boxed());
+                }
             },
             () = stop.requested() => break Ok(()),
             () = overrun.requested() => break Err(anyhow::anyhow!("the group gave more than {ASSIGNED_AT_ONCE} partitions at once")),

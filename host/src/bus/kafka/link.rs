@@ -79,9 +79,13 @@ impl Link {
         self.0.deaf.lock().as_ref().filter(|(at, _)| at.elapsed() < DEAF_FOR).map(|(_, reason)| reason.clone())
     }
 
-    /// These topics are subscribed to; nothing is known of them yet.
-    pub(super) fn follow(&self, topics: &[&str]) {
-        *self.0.lag.lock() = topics.iter().map(|topic| ((*topic).to_owned(), 0)).collect();
+    /// These topics are subscribed to; of new ones nothing is known yet.
+    pub(super) fn follow(&self, topics: &BTreeSet<&str>) {
+        let mut lag = self.0.lag.lock();
+        lag.retain(|topic, _| topics.contains(topic.as_str()));
+        for topic in topics {
+            lag.entry((*topic).to_owned()).or_default();
+        }
     }
 
     /// What the client says of itself. Of topics that are not followed nothing is kept.

@@ -229,8 +229,8 @@ impl Kafka {
         let mut wanted = work.topics();
         let first = wanted.borrow_and_update().clone();
         let subscribed = self.made(&first).await.map_err(anyhow::Error::msg)?;
-        self.producer.try_dead_letters(&subscribed).await;
         if subscribed.is_empty() {
+            self.link.follow(&BTreeSet::new());
             tokio::select! {
                 Ok(()) = wanted.changed() => {}
                 () = stop.requested() => {}
@@ -247,6 +247,7 @@ impl Kafka {
         let (made, subscribed) = (at_broker(&wanted.made), at_broker(&wanted.subscribed));
         let topics: Vec<&str> = made.iter().chain(&subscribed).map(String::as_str).collect();
         self.producer.ensure(&topics).await?;
+        self.producer.try_dead_letters(&subscribed).await;
         Ok(subscribed)
     }
 }

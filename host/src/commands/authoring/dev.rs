@@ -24,6 +24,10 @@ use crate::commands::{Output, one_worker, run_for_user};
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Folders that builds write into, and those of tools.
 const NOT_SOURCE: [&str; 4] = ["target", "node_modules", "build", "__pycache__"];
+/// Files that tools write beside the source when they build it, each by its name.
+const BY_PRODUCTS: [&str; 3] = ["Cargo.lock", "package-lock.json", "go.sum"];
+/// The folder of what `millrace bindings` makes, in that of the step.
+const BINDINGS: &str = "bindings";
 /// Files of the source, at most: more is no folder of one step.
 const MAX_FILES: usize = 10_000;
 /// What builds it.
@@ -65,12 +69,13 @@ pub fn run(dev: &Dev) -> ExitCode {
         product.push(".wasm");
         let built = folder.join(product);
         let subject = Subject::of(&built, &dev.config, dev.component.as_deref(), &dev.cache);
-        let Some(place) = subject.place()? else { return Ok(ExitCode::FAILURE) };
-        let turn = Turn { folder: &folder, config: &dev.config, built: &built, key: dev.key.as_deref(), subject: &subject, place: &place };
+        if subject.place()?.is_none() {
+            return Ok(ExitCode::FAILURE);
+        }
+        let turn = Turn { folder: &folder, config: &dev.config, built: &built, key: dev.key.as_deref(), subject: &subject };
         let runtime = one_worker()?;
         loop {
-            let before = turn.written()?;
-            let seen = Source::of(&before);
+            let seen = Source::of(&turn.written()?);
             match turn.take(out, &runtime) {
                 Ok(()) => {}
                 Err(error) if dev.once => return Err(error),
@@ -79,7 +84,7 @@ pub fn run(dev: &Dev) -> ExitCode {
             if dev.once {
                 return Ok(ExitCode::SUCCESS);
             }
-            let seen = turn.seen_after(&before, seen)?;
+            let seen = turn.seen_after(seen)?;
             turn.wait(out, &seen)?;
         }
     })
@@ -103,23 +108,23 @@ struct Turn<'a> {
     built: &'a Path,
     key: Option<&'a Path>,
     subject: &'a Subject,
-    /// Where the config has it.
-    place: &'a Path,
 }
 
 impl Turn<'_> {
     fn take(&self, out: &mut Printed, runtime: &Runtime) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.build()?;
-        let (built, place) = (self.built, self.place);
+        let built = self.built;
         ensure!(built.is_file(), "{BUILD} has ended well and made no '{}': what it makes has the name of its folder", built.display());
         if let Some(key) = self.key {
             keys::sign_file(built, key)?;
         }
         let settings = self.subject.settings()?.context("the config is wrong by now")?;
+        // Each time: a turn may begin because the config names another file.
+        let place = self.subject.place()?.context("the config is wrong by now")?;
         let workbench = self.subject.workbench(settings.clone(), &nobody(&settings))?;
         runtime.block_on(workbench.examine()).context("refused")?;
-        put(built, place)?;
+        put(built, &place)?;
         writeln!(out, "{} is in place after {}: a host that runs takes it", place.display(), seconds(begun.elapsed()))?;
         let job = self.folder.join(JOB);
         if job.is_file() {
@@ -159,12 +164,17 @@ impl Turn<'_> {
         Ok(files)
     }
 
-    /// What was built, with the files that came meanwhile, unless something else has changed too: a first build writes a lock file, and makes no
-    /// second one by that.
-    fn seen_after(&self, before: &Written, seen: Source) -> anyhow::Result<Source> {
-        let now = self.written()?;
-        let there_before = now.iter().filter(|(path, _)| before.contains_key(*path)).map(|(path, at)| (path.clone(), *at)).collect();
-        Ok(if Source::of(&there_before) == seen { Source::of(&now) } else { seen })
+    /// What was built, with what is known to come of a build: a first one writes a lock file, and makes no second one by that. Whatever else is new
+    /// or changed may be somebody's who saved it meanwhile.
+    fn seen_after(&self, mut seen: Source) -> anyhow::Result<Source> {
+        for path in self.written()?.into_keys().filter(|path| self.is_by_product(path)) {
+            seen.0.entry(path).or_insert_with_key(|path| digest_of(path));
+        }
+        Ok(seen)
+    }
+
+    fn is_by_product(&self, path: &Path) -> bool {
+        path.starts_with(self.folder.join(BINDINGS)) || BY_PRODUCTS.iter().any(|name| path.file_name().is_some_and(|file| file == *name))
     }
 
     /// Waits until the source is not as it was, and nobody writes it any more. What a build changes in it, alike each time, makes one more build
@@ -190,24 +200,19 @@ impl Turn<'_> {
 /// Files of the source, each with its size and when it was written.
 type Written = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
-/// The content of the source.
+/// The content of the source: of each file, its digest.
 #[derive(PartialEq)]
-struct Source([u8; 32]);
+struct Source(BTreeMap<PathBuf, [u8; 32]>);
 
 impl Source {
     fn of(files: &Written) -> Self {
-        let mut hash = Sha256::new();
-        for path in files.keys() {
-            let name = path.as_os_str().as_encoded_bytes();
-            // A file may be gone that was there a moment ago.
-            let content = fs::read(path).unwrap_or_default();
-            for part in [name, &content] {
-                hash.update((part.len() as u64).to_le_bytes());
-                hash.update(part);
-            }
-        }
-        Self(hash.finalize().into())
+        Self(files.keys().map(|path| (path.clone(), digest_of(path))).collect())
     }
+}
+
+fn digest_of(path: &Path) -> [u8; 32] {
+    // A file may be gone that was there a moment ago: then it has nothing in it.
+    Sha256::digest(fs::read(path).unwrap_or_default()).into()
 }
 
 fn written(folder: &Path) -> anyhow::Result<Written> {

@@ -113,7 +113,12 @@ impl Backends {
     async fn keep_looking(&self, backend: &Backend, stop: &Stop) {
         let mut pause = BACKOFF.0;
         while !stop.is_requested() {
-            let wait = match self.look(backend).await {
+            let looked = tokio::select! {
+                looked = self.look(backend) => looked,
+                // What comes of it is the affair of whoever watches next.
+                () = stop.requested() => return,
+            };
+            let wait = match looked {
                 Ok(()) => {
                     backend.take_back(&self.proxy);
                     pause = BACKOFF.0;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use millrace_workflow::{Definition, Reaction};
 use parking_lot::RwLock;
 
-use crate::plan::Plan;
+use crate::plan::{EventTrigger, Plan};
 use crate::services::engine::{LookupError, Stillness, Workflows};
 use crate::store::{Instances, PinnedTo, StoreError};
 
@@ -44,8 +44,23 @@ pub struct Names {
     /// Steps by workflow.
     steps: HashMap<String, BTreeSet<String>>,
     handlers: BTreeSet<String>,
-    /// Transitions that events fire, by workflow.
-    triggered: BTreeSet<(String, String)>,
+    triggered: BTreeSet<Triggered>,
+}
+
+/// Which event fires which transition. One that comes on another topic, or under another name, does not come for who waits for this one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Triggered {
+    workflow: String,
+    transition: String,
+    topic: String,
+    event: String,
+}
+
+impl From<&EventTrigger> for Triggered {
+    fn from(trigger: &EventTrigger) -> Self {
+        let EventTrigger { topic, event, workflow, transition } = trigger.clone();
+        Self { workflow, transition, topic, event }
+    }
 }
 
 impl Names {
@@ -54,13 +69,12 @@ impl Names {
     pub fn of(plan: &Plan) -> Self {
         let handlers = plan.handlers.iter().map(|handler| handler.name.clone());
         let resources = plan.resources.iter().map(|handler| handler.name.clone());
-        let triggered = plan.event_triggers.iter().map(|trigger| (trigger.workflow.clone(), trigger.transition.clone()));
         Self {
             kinds: plan.resources.iter().map(|handler| handler.kind.clone()).collect(),
             components: plan.components.iter().map(|component| component.name.clone()).collect(),
             steps: plan.workflows.iter().map(|workflow| (workflow.machine.name().to_owned(), workflow.steps.clone())).collect(),
             handlers: handlers.chain(resources).collect(),
-            triggered: triggered.collect(),
+            triggered: plan.event_triggers.iter().map(Triggered::from).collect(),
         }
     }
 }
@@ -165,8 +179,8 @@ impl Stranded {
         let handlers = handlers.filter(|name| !names.handlers.contains(*name)).map(|name| format!("handler '{name}'"));
         let running = self.running();
         let fired = |transition: &&String| {
-            let trigger = (workflow.to_owned(), (*transition).clone());
-            running.triggered.contains(&trigger) && !names.triggered.contains(&trigger)
+            let mut now = running.triggered.iter().filter(|one| one.workflow == workflow && one.transition == **transition);
+            now.any(|one| !names.triggered.contains(one))
         };
         let triggers = definition.transitions.keys().filter(fired).map(|name| format!("the event that fires '{name}'"));
         components.chain(steps).chain(handlers).chain(triggers).collect()

@@ -30,6 +30,8 @@ struct Opened {
     dsn: Dsn,
     connection: PgConnection,
     runtime: Runtime,
+    /// Most rows that the next step asks for: the server sends all that it is asked for, whether they are wanted or not.
+    limit: usize,
 }
 
 impl Opened {
@@ -42,7 +44,7 @@ impl Opened {
         let mut connection = runtime.block_on(opening::connect(dsn, &options))?;
         let refused = runtime.block_on(begin(&mut connection, is_made));
         match refused {
-            Ok(None) => Ok(Self { dsn: dsn.clone(), runtime, connection }),
+            Ok(None) => Ok(Self { dsn: dsn.clone(), runtime, connection, limit: STEP_ROWS }),
             Ok(Some(reason)) => Err(unusable(reason).into()),
             Err(error) => Err(unusable(error.to_string()).into()),
         }
@@ -50,7 +52,7 @@ impl Opened {
 
     /// Does some work on the connection.
     fn run<T>(&mut self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>) -> Result<T, CopyError> {
-        let Self { dsn, runtime, connection } = self;
+        let Self { dsn, runtime, connection, .. } = self;
         runtime.block_on(work(connection)).map_err(|error| CopyError::Failed(format!("the database '{dsn}' cannot be copied: {error}")))
     }
 
@@ -87,9 +89,9 @@ impl Opened {
             table.place(),
             only(table),
             later.unwrap_or_default(),
-            most(STEP_ROWS)
+            most(self.limit)
         );
-        self.run(async |connection| {
+        let (rows, bytes) = self.run(async |connection| {
             let statement = after.into_iter().flat_map(|row| table.key_of(row)).fold(made(select), bind);
             let mut found = statement.fetch(connection);
             let (mut rows, mut bytes) = (Vec::new(), 0);
@@ -101,8 +103,10 @@ impl Opened {
                 bytes += bytes_of(&cells);
                 rows.push(cells);
             }
-            Ok(rows)
-        })
+            Ok((rows, bytes))
+        })?;
+        self.limit = if bytes < STEP_BYTES { STEP_ROWS } else { rows.len().clamp(1, STEP_ROWS) };
+        Ok(rows)
     }
 
     fn last_number(&mut self, table: &'static Table) -> Result<i64, CopyError> {
@@ -116,13 +120,14 @@ impl Opened {
 
     /// Ends whoever has gone without a word: should it come back, it writes nothing more here. Then ends the transaction, if it `counts`.
     fn end(mut self, counts: bool) -> Result<(), CopyError> {
-        self.run(async |connection| {
-            if counts {
-                sql!("UPDATE owners SET ended_at = clock_timestamp() WHERE ended_at IS NULL").execute(&mut *connection).await?;
-                sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
-            }
-            Ok(())
-        })?;
+        if counts {
+            let ended = sql!("UPDATE owners SET ended_at = clock_timestamp() WHERE ended_at IS NULL");
+            self.run(async |connection| ended.execute(connection).await.map(drop))?;
+            let Self { dsn, runtime, connection, .. } = &mut self;
+            let committed = runtime.block_on(sqlx::raw_sql("COMMIT").execute(&mut *connection));
+            // The server may have done it before the answer was lost.
+            committed.map_err(|error| CopyError::Unknown(format!("the database '{dsn}' was told to commit: {error}")))?;
+        }
         let Self { runtime, connection, .. } = self;
         // Whether it says farewell or not, the server ends what was not committed.
         let _ = runtime.block_on(connection.close());
@@ -145,7 +150,12 @@ async fn begin(connection: &mut PgConnection, is_made: bool) -> Result<Option<St
         }
         found if found != known => {
             let reason = format!("its tables have version {found}, and this version of the program copies those of version {known} only");
-            return Ok(Some(format!("{reason}: open it with a process of this version first")));
+            let way_out = if found > known {
+                "a program of that version or a newer one has to copy it"
+            } else {
+                "open it with a process of this version first"
+            };
+            return Ok(Some(format!("{reason}: {way_out}")));
         }
         _ => {}
     }
@@ -245,7 +255,8 @@ impl Source {
 
 impl Reads for Source {
     fn leave(self: Box<Self>, is_copied: bool) {
-        if let Err(error) = self.0.end(is_copied) {
+        // What these say of the copy is not so here: it is kept or not, whatever becomes of its source.
+        if let Err(CopyError::Failed(error) | CopyError::Unknown(error)) = self.0.end(is_copied) {
             tracing::warn!(%error, "the source of the copy was left without a farewell");
         }
     }

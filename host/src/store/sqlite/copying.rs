@@ -281,7 +281,10 @@ impl Target {
         }
         backup::hand_over(&self.part.path, &self.path, None)?;
         backup::hand_over_lock(&self.part.path, &self.path);
-        Ok(backup::durably(&self.part.path, &self.path)?)
+        backup::durably(&self.part.path, &self.path).map_err(|error| {
+            // Where the part has its name by now, only its folder is not sure to be on the disk.
+            if self.part.path.exists() { error.into() } else { CopyError::Unknown(error.to_string()) }
+        })
     }
 
     fn failed(&self, error: &rusqlite::Error) -> CopyError {
