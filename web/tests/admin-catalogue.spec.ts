@@ -123,9 +123,12 @@ test('units come in and go out by moves, and a count that was overtaken is refus
 })
 
 test('an import shows what it would change before it changes anything, and takes no file that is wrong @alike', async ({
-  page,
-  store,
+  visitor,
+  startOwn,
 }) => {
+  // What it leaves on sale would be one more product to others.
+  const store = await startOwn()
+  const page = await visitor({ baseURL: store.url })
   const id = `chair-${process.pid}-file`
   await signIn(page, await newMember(store, 'catalogue'), '/products/import')
   const choose = (text: string) =>

@@ -108,9 +108,9 @@ test('a history of more than a page is shown to its beginning', { tag: '@alike' 
   const before = page.getByRole('button', { name: 'Show what was before' })
   await expect(async () => {
     if (await before.isVisible()) await before.click()
-    await expect(entries.first()).toContainText('validating', { timeout: 2_000 })
+    await expect(before).toHaveCount(0, { timeout: 2_000 })
   }).toPass({ timeout: 60_000 })
-  await expect(before).toHaveCount(0)
+  await expect(entries.first()).toContainText('validating')
   await expect(stage(page, 'Shipping')).not.toContainText('or more')
   // Each transition is shown, and once: as many as there were a moment ago, and never more than there are.
   const there = await length()
