@@ -173,7 +173,8 @@ async function declined(page: Page) {
   await page.reload()
   await expect(page.getByText(/^Next try in (3\d|40) s, 2 of 3 left\.$/)).toBeVisible()
   await expectNoViolations(page)
-  await page.unroute(order)
+  // An answer that is under way is waited for: the page asks again by itself.
+  await page.unrouteAll({ behavior: 'wait' })
   // Too late is said in its place.
   const cancel = /\/cancel$/
   const late = { status: 409, detail: 'the order is paying and can not be cancelled' }
