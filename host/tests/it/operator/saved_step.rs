@@ -19,9 +19,9 @@ use crate::swaps::seed_with_plenty;
 use crate::test_app::{built, changed_monolith, repository};
 
 /// Orders a second, and for how many seconds before a save and after it: a busy machine without optimisation holds the first, a free one the second.
-const LOADS: [(u32, u32); 2] = [(40, 3), (200, 15)];
+const LOADS: [(u32, u32); 2] = [(15, 4), (200, 15)];
 /// Orders that are asked for and not answered yet, at most: a machine that falls behind would have clients give up. The long form has no bound.
-const UNANSWERED: [usize; 2] = [200, usize::MAX];
+const UNANSWERED: [usize; 2] = [40, usize::MAX];
 const CUSTOMERS: usize = 8;
 /// Of ten orders one whose payment the third attempt gets through: it is under way for a while.
 const TOKENS: [&str; 10] =
