@@ -13,6 +13,8 @@ macro_rules! files {
 pub(super) const COMMON: &[Written] = files!("common": "job.json");
 /// Of languages whose tools come by pip.
 pub(super) const PIP: &[Written] = files!("pip": "tools.sh");
+/// Of languages whose tools come by npm.
+pub(super) const NPM: &[Written] = files!("npm": "install.sh");
 /// C.
 pub(super) const C: &[Written] =
     files!("c": "README.md", "build.sh", "gitignore", "requirements.txt", "rule.c", "rule.h", "rule_test.c", "step.c", "test.sh");
@@ -63,6 +65,7 @@ mod tests {
             ("common", COMMON),
             ("go", GO),
             ("javascript", JAVASCRIPT),
+            ("npm", NPM),
             ("pip", PIP),
             ("python", PYTHON),
             ("rust", RUST),

@@ -128,8 +128,12 @@ impl Language {
 
     /// What it shares with others.
     fn shared(self) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-        let fetched = matches!(self, Self::Python | Self::C).then_some(files::PIP);
-        files::COMMON.iter().chain(fetched.unwrap_or_default())
+        let fetches = match self {
+            Self::Python | Self::C => files::PIP,
+            Self::Javascript | Self::Typescript => files::NPM,
+            Self::Rust | Self::Go => &[],
+        };
+        files::COMMON.iter().chain(fetches)
     }
 }
 
