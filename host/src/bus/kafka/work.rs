@@ -33,6 +33,13 @@ pub(super) struct Wanted {
     pub subscribed: BTreeSet<String>,
 }
 
+impl Wanted {
+    /// The topics of a config, and those that somebody consumes.
+    fn of(topics: &[String], consumers: &HashMap<String, Vec<String>>) -> Self {
+        Self { made: topics.iter().cloned().collect(), subscribed: consumers.keys().cloned().collect() }
+    }
+}
+
 /// What the broker knows of how far the group had come in a partition when that was given to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
@@ -61,7 +68,7 @@ enum Progress {
 impl Work {
     pub(super) fn new(subscriptions: Vec<Subscription>, sink: Arc<dyn Sink>, patience: Patience, settings: Settings) -> Self {
         let consumers = by_topic(subscriptions);
-        let wanted = Wanted { made: settings.topics.iter().cloned().collect(), subscribed: consumers.keys().cloned().collect() };
+        let wanted = Wanted::of(&settings.topics, &consumers);
         Self { consumers: RwLock::new(Arc::new(consumers)), topics: watch::Sender::new(wanted), settings, sink, patience }
     }
 
@@ -73,7 +80,7 @@ impl Work {
     /// See [`Bus::resubscribe`](crate::bus::Bus::resubscribe).
     pub(super) fn resubscribe(&self, topics: &[String], subscriptions: Vec<Subscription>) {
         let consumers = by_topic(subscriptions);
-        let wanted = Wanted { made: topics.iter().cloned().collect(), subscribed: consumers.keys().cloned().collect() };
+        let wanted = Wanted::of(topics, &consumers);
         *self.consumers.write() = Arc::new(consumers);
         self.topics.send_if_modified(|before| {
             let is_another = *before != wanted;
