@@ -69,7 +69,7 @@ pub fn run(dev: &Dev) -> ExitCode {
         product.push(".wasm");
         let built = folder.join(product);
         let subject = Subject::of(&built, &dev.config, dev.component.as_deref(), &dev.cache);
-        if subject.place()?.is_none() {
+        if subject.settings_and_place()?.is_none() {
             return Ok(ExitCode::FAILURE);
         }
         let turn = Turn { folder: &folder, config: &dev.config, built: &built, key: dev.key.as_deref(), subject: &subject };
@@ -119,9 +119,8 @@ impl Turn<'_> {
         if let Some(key) = self.key {
             keys::sign_file(built, key)?;
         }
-        let settings = self.subject.settings()?.context("the config is wrong by now")?;
         // Each time: a turn may begin because the config names another file.
-        let place = self.subject.place()?.context("the config is wrong by now")?;
+        let (settings, place) = self.subject.settings_and_place()?.context("the config is wrong by now")?;
         let workbench = self.subject.workbench(settings.clone(), &nobody(&settings))?;
         runtime.block_on(workbench.examine()).context("refused")?;
         put(built, &place)?;

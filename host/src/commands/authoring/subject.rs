@@ -100,16 +100,19 @@ impl Subject {
 
     /// What the file is judged by. None if the config is wrong, which was told then.
     pub(super) fn settings(&self) -> anyhow::Result<Option<ComponentSettings>> {
-        self.settings_with(Some(&self.file))
+        let settings = self.configured()?;
+        Ok(settings.map(|settings| ComponentSettings { source: Source::File(self.file.clone()), ..settings }))
     }
 
-    /// Where the config has the file of the component. None if the config is wrong, which was told then.
-    pub(super) fn place(&self) -> anyhow::Result<Option<PathBuf>> {
-        self.settings_with(None)?.map(|settings| file_of(settings.source)).transpose()
+    /// The same, and where the config has the file of the component, of one reading of it.
+    pub(super) fn settings_and_place(&self) -> anyhow::Result<Option<(ComponentSettings, PathBuf)>> {
+        let Some(mut settings) = self.configured()? else { return Ok(None) };
+        let place = std::mem::replace(&mut settings.source, Source::File(self.file.clone()));
+        Ok(Some((settings, file_of(place)?)))
     }
 
-    /// With this file in the place of that of the config.
-    fn settings_with(&self, file: Option<&Path>) -> anyhow::Result<Option<ComponentSettings>> {
+    /// As the config has it, with what was granted beside that.
+    fn configured(&self) -> anyhow::Result<Option<ComponentSettings>> {
         let mut settings = match &self.config {
             None => self.unconfigured(),
             Some(config) => {
@@ -123,9 +126,6 @@ impl Subject {
                 self.of_config(config, plan.components)?
             }
         };
-        if let Some(file) = file {
-            settings.source = Source::File(file.to_owned());
-        }
         if self.grant.iter().any(|(_, url)| url.starts_with("https:")) {
             check_authorities(&Environment::without_secret_files()?.variables).map_err(|why| anyhow::anyhow!(why))?;
         }
