@@ -251,8 +251,6 @@ pub enum CopyStep {
 
 /// A database whose rows are read. Nobody writes to it meanwhile.
 pub(super) trait Reads {
-    /// Lets go of it; `is_copied` if there is another one now that has all of it.
-    fn leave(self: Box<Self>, is_copied: bool);
     /// What it says of itself.
     fn head(&mut self) -> Result<Head, CopyError>;
     /// How many rows a table has.
@@ -261,6 +259,12 @@ pub(super) trait Reads {
     fn step(&mut self, table: &'static Table, after: Option<&[Cell]>) -> Result<Vec<Cells>, CopyError>;
     /// The last number that was given to a row of a table which counts them, whether that row is still there or not.
     fn last_number(&mut self, table: &'static Table) -> Result<i64, CopyError>;
+}
+
+/// A database that is copied.
+pub(super) trait Leaves: Reads {
+    /// Lets go of it; `is_copied` if there is another one now that has all of it.
+    fn leave(self: Box<Self>, is_copied: bool);
 }
 
 /// A database that takes rows, all of them at once when it is finished.
@@ -406,8 +410,6 @@ mod tests {
     }
 
     impl Reads for Memory {
-        fn leave(self: Box<Self>, _is_copied: bool) {}
-
         fn head(&mut self) -> Result<Head, CopyError> {
             Ok(self.head.clone())
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::copying::{self, CopiedTable, CopyError, CopyStep, Reads, Takes};
+use super::copying::{self, CopiedTable, CopyError, CopyStep, Leaves, Reads, Takes};
 use super::postgres::{self, Postgres};
 use super::sqlite::{self, Sqlite};
 use super::{Audit, Group, Instances, KeysOf, Messages, Operations, Resources, Stock, Users};
@@ -108,14 +108,15 @@ pub fn open(database: &Database, clock: Clock) -> Result<Store, OpenError> {
 /// Blocks for as long as it takes, and is not to be called in a runtime.
 ///
 /// # Errors
-/// [`CopyError`]: one of the two is in use or cannot be used, the target has something in it, or they differ. The target is as empty as before then, unless the error says that this is not known.
+/// [`CopyError`]: one of the two is in use or cannot be used, the target has something in it, or they differ. The target is as empty as before
+/// then, unless the error says that this is not known.
 pub fn copy(from: &Place, to: &Place, clock: &Clock, tell: &mut dyn FnMut(CopyStep)) -> Result<Vec<CopiedTable>, CopyError> {
     if from == to {
         return Err(CopyError::Unusable(format!("{from} is both what is to be copied and where it is to be copied to")));
     }
-    let mut source: Box<dyn Reads> = match from {
+    let mut source: Box<dyn Leaves> = match from {
         Place::File(path) => Box::new(sqlite::CopySource::open(path, clock)?),
-        Place::Server(dsn) => Box::new(postgres::CopySource::open(dsn)?),
+        Place::Server(dsn) => Box::new(postgres::CopyEnd::source(dsn)?),
     };
     let copied = copy_to(&mut *source, to, tell);
     source.leave(copied.is_ok());
@@ -125,7 +126,7 @@ pub fn copy(from: &Place, to: &Place, clock: &Clock, tell: &mut dyn FnMut(CopySt
 fn copy_to(source: &mut dyn Reads, to: &Place, tell: &mut dyn FnMut(CopyStep)) -> Result<Vec<CopiedTable>, CopyError> {
     let mut target: Box<dyn Takes> = match to {
         Place::File(path) => Box::new(sqlite::CopyTarget::begin(path)?),
-        Place::Server(dsn) => Box::new(postgres::CopyTarget::begin(dsn)?),
+        Place::Server(dsn) => Box::new(postgres::CopyEnd::target(dsn)?),
     };
     let copied = copying::copy(source, &mut *target, &to.to_string(), tell)?;
     target.finish()?;

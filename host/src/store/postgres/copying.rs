@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Error, Postgres, Row as _};
 use tokio::runtime::Runtime;
 
 use super::super::copying::{
-    Cell, Cells, Column, CopyError, Form, Head, NUMBER_KEYS, Reads, STEP_BYTES, STEP_ROWS, TABLES, TEXT_KEYS, Table, Takes, bytes_of,
-    found_in,
+    Cell, Cells, Column, CopyError, Form, Head, Leaves, NUMBER_KEYS, Reads, STEP_BYTES, STEP_ROWS, TABLES, TEXT_KEYS, Table, Takes,
+    bytes_of, found_in,
 };
 use super::columns::{count, most};
 use super::opening::{self, Dsn, MIGRATIONS, ServerError};
@@ -25,8 +25,8 @@ impl From<ServerError> for CopyError {
     }
 }
 
-/// A database in a transaction of its own.
-struct Opened {
+/// A database in a transaction of its own: one that is copied, or one that is filled.
+pub(in super::super) struct Opened {
     dsn: Dsn,
     connection: PgConnection,
     runtime: Runtime,
@@ -35,6 +35,24 @@ struct Opened {
 }
 
 impl Opened {
+    /// One that is there and that no process has, to be copied.
+    pub(in super::super) fn source(dsn: &Dsn) -> Result<Self, CopyError> {
+        Self::open(dsn, false)
+    }
+
+    /// One to be filled, which has to be empty. Its tables are made if there are none.
+    pub(in super::super) fn target(dsn: &Dsn) -> Result<Self, CopyError> {
+        let mut opened = Self::open(dsn, true)?;
+        match found_in(|table| opened.count(table))? {
+            None => Ok(opened),
+            Some(found) => Err(CopyError::NotEmpty {
+                target: format!("the database '{dsn}'"),
+                found,
+                way_out: "Make another one (createdb), or empty it: DROP SCHEMA public CASCADE; CREATE SCHEMA public, if nothing else is in it",
+            }),
+        }
+    }
+
     /// Opens it and begins. Tables are made where there are none, if it `is_made`.
     fn open(dsn: &Dsn, is_made: bool) -> Result<Self, CopyError> {
         let unusable = |reason: String| ServerError { place: dsn.to_string(), reason };
@@ -54,68 +72,6 @@ impl Opened {
     fn run<T>(&mut self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>) -> Result<T, CopyError> {
         let Self { dsn, runtime, connection, .. } = self;
         runtime.block_on(work(connection)).map_err(|error| CopyError::Failed(format!("the database '{dsn}' cannot be copied: {error}")))
-    }
-
-    fn head(&mut self) -> Result<Head, CopyError> {
-        self.run(async |connection| {
-            let select = "SELECT identity, epoch, pruned_position, pruned_inbox, steady_at, noted_date FROM process";
-            let row = sql!(select).fetch_one(connection).await?;
-            Ok(Head {
-                identity: row.try_get(0)?,
-                epoch: row.try_get(1)?,
-                pruned_position: row.try_get(2)?,
-                pruned_inbox: row.try_get(3)?,
-                steady_at: row.try_get(4)?,
-                noted_date: row.try_get(5)?,
-            })
-        })
-    }
-
-    fn count(&mut self, table: &'static Table) -> Result<u64, CopyError> {
-        let select = format!("SELECT count(*) FROM {} WHERE {}", table.place(), only(table));
-        self.run(async |connection| count(&made(select).fetch_one(connection).await?, 0))
-    }
-
-    fn step(&mut self, table: &'static Table, after: Option<&[Cell]>) -> Result<Vec<Cells>, CopyError> {
-        let columns: Vec<String> = table.columns.iter().map(read).collect();
-        let key = table.key.join(", ");
-        let later = after.map(|_| {
-            let numbers: Vec<String> = (1..=table.key.len()).map(|number| format!("${number}")).collect();
-            format!(" AND ({key}) > ({})", numbers.join(", "))
-        });
-        let select = format!(
-            "SELECT {} FROM {} WHERE {}{} ORDER BY {key} LIMIT {}",
-            columns.join(", "),
-            table.place(),
-            only(table),
-            later.unwrap_or_default(),
-            most(self.limit)
-        );
-        let (rows, bytes) = self.run(async |connection| {
-            let statement = after.into_iter().flat_map(|row| table.key_of(row)).fold(made(select), bind);
-            let mut found = statement.fetch(connection);
-            let (mut rows, mut bytes) = (Vec::new(), 0);
-            while bytes < STEP_BYTES
-                && let Some(row) = found.try_next().await?
-            {
-                let cells =
-                    table.columns.iter().enumerate().map(|(at, column)| cell(&row, at, column)).collect::<Result<Cells, Error>>()?;
-                bytes += bytes_of(&cells);
-                rows.push(cells);
-            }
-            Ok((rows, bytes))
-        })?;
-        self.limit = if bytes < STEP_BYTES { STEP_ROWS } else { rows.len().clamp(1, STEP_ROWS) };
-        Ok(rows)
-    }
-
-    fn last_number(&mut self, table: &'static Table) -> Result<i64, CopyError> {
-        let Some(counted) = table.counted else { return Ok(0) };
-        let place = table.place();
-        let select = format!(
-            "SELECT greatest(coalesce(pg_sequence_last_value(pg_get_serial_sequence('{place}', '{counted}')::regclass), 0), (SELECT max({counted}) FROM {place}), 0)"
-        );
-        self.run(async |connection| made(select).fetch_one(connection).await?.try_get(0))
     }
 
     /// Ends whoever has gone without a word: should it come back, it writes nothing more here. Then ends the transaction, if it `counts`.
@@ -243,80 +199,80 @@ fn cell(row: &PgRow, at: usize, column: &Column) -> Result<Cell, Error> {
     })
 }
 
-/// A database that is copied.
-pub(in super::super) struct Source(Opened);
-
-impl Source {
-    /// Opens a database that is there and that no process has.
-    pub(in super::super) fn open(dsn: &Dsn) -> Result<Self, CopyError> {
-        Ok(Self(Opened::open(dsn, false)?))
-    }
-}
-
-impl Reads for Source {
+impl Leaves for Opened {
     fn leave(self: Box<Self>, is_copied: bool) {
         // What these say of the copy is not so here: it is kept or not, whatever becomes of its source.
-        if let Err(CopyError::Failed(error) | CopyError::Unknown(error)) = self.0.end(is_copied) {
+        if let Err(CopyError::Failed(error) | CopyError::Unknown(error)) = self.end(is_copied) {
             tracing::warn!(%error, "the source of the copy was left without a farewell");
         }
     }
+}
 
+impl Reads for Opened {
     fn head(&mut self) -> Result<Head, CopyError> {
-        self.0.head()
+        self.run(async |connection| {
+            let select = "SELECT identity, epoch, pruned_position, pruned_inbox, steady_at, noted_date FROM process";
+            let row = sql!(select).fetch_one(connection).await?;
+            Ok(Head {
+                identity: row.try_get(0)?,
+                epoch: row.try_get(1)?,
+                pruned_position: row.try_get(2)?,
+                pruned_inbox: row.try_get(3)?,
+                steady_at: row.try_get(4)?,
+                noted_date: row.try_get(5)?,
+            })
+        })
     }
 
     fn count(&mut self, table: &'static Table) -> Result<u64, CopyError> {
-        self.0.count(table)
+        let select = format!("SELECT count(*) FROM {} WHERE {}", table.place(), only(table));
+        self.run(async |connection| count(&made(select).fetch_one(connection).await?, 0))
     }
 
     fn step(&mut self, table: &'static Table, after: Option<&[Cell]>) -> Result<Vec<Cells>, CopyError> {
-        self.0.step(table, after)
+        let columns: Vec<String> = table.columns.iter().map(read).collect();
+        let key = table.key.join(", ");
+        let later = after.map(|_| {
+            let numbers: Vec<String> = (1..=table.key.len()).map(|number| format!("${number}")).collect();
+            format!(" AND ({key}) > ({})", numbers.join(", "))
+        });
+        let select = format!(
+            "SELECT {} FROM {} WHERE {}{} ORDER BY {key} LIMIT {}",
+            columns.join(", "),
+            table.place(),
+            only(table),
+            later.unwrap_or_default(),
+            most(self.limit)
+        );
+        let (rows, bytes) = self.run(async |connection| {
+            let statement = after.into_iter().flat_map(|row| table.key_of(row)).fold(made(select), bind);
+            let mut found = statement.fetch(connection);
+            let (mut rows, mut bytes) = (Vec::new(), 0);
+            while bytes < STEP_BYTES
+                && let Some(row) = found.try_next().await?
+            {
+                let cells =
+                    table.columns.iter().enumerate().map(|(at, column)| cell(&row, at, column)).collect::<Result<Cells, Error>>()?;
+                bytes += bytes_of(&cells);
+                rows.push(cells);
+            }
+            Ok((rows, bytes))
+        })?;
+        self.limit = if bytes < STEP_BYTES { STEP_ROWS } else { rows.len().clamp(1, STEP_ROWS) };
+        Ok(rows)
     }
 
     fn last_number(&mut self, table: &'static Table) -> Result<i64, CopyError> {
-        self.0.last_number(table)
+        let Some(counted) = table.counted else { return Ok(0) };
+        let place = table.place();
+        let select = format!(
+            "SELECT greatest(coalesce(pg_sequence_last_value(pg_get_serial_sequence('{place}', '{counted}')::regclass), 0), (SELECT max({counted}) FROM {place}), 0)"
+        );
+        self.run(async |connection| made(select).fetch_one(connection).await?.try_get(0))
     }
 }
 
-/// A database that is filled.
-pub(in super::super) struct Target(Opened);
-
-impl Target {
-    /// Begins to fill a database, which has to be empty. Its tables are made if there are none.
-    pub(in super::super) fn begin(dsn: &Dsn) -> Result<Self, CopyError> {
-        let mut opened = Opened::open(dsn, true)?;
-        match found_in(|table| opened.count(table))? {
-            None => Ok(Self(opened)),
-            Some(found) => Err(CopyError::NotEmpty {
-                target: format!("the database '{dsn}'"),
-                found,
-                way_out: "Make another one (createdb), or empty it: DROP SCHEMA public CASCADE; CREATE SCHEMA public, if nothing else is in it",
-            }),
-        }
-    }
-}
-
-impl Reads for Target {
-    fn leave(self: Box<Self>, _is_copied: bool) {}
-
-    fn head(&mut self) -> Result<Head, CopyError> {
-        self.0.head()
-    }
-
-    fn count(&mut self, table: &'static Table) -> Result<u64, CopyError> {
-        self.0.count(table)
-    }
-
-    fn step(&mut self, table: &'static Table, after: Option<&[Cell]>) -> Result<Vec<Cells>, CopyError> {
-        self.0.step(table, after)
-    }
-
-    fn last_number(&mut self, table: &'static Table) -> Result<i64, CopyError> {
-        self.0.last_number(table)
-    }
-}
-
-impl Takes for Target {
+impl Takes for Opened {
     fn add(&mut self, table: &'static Table, rows: &[Cells]) -> Result<(), CopyError> {
         if let Some((row, column)) = unkeepable(table, rows) {
             return Err(CopyError::Failed(format!(
@@ -339,7 +295,7 @@ impl Takes for Target {
             arrays.join(", "),
             names = names.join(", ")
         );
-        self.0.run(async |connection| {
+        self.run(async |connection| {
             let mut statement = made(insert);
             for (at, column) in table.columns.iter().enumerate() {
                 let cells = rows.iter().map(|row| row.get(at).unwrap_or(&Cell::Null));
@@ -355,7 +311,7 @@ impl Takes for Target {
     fn count_on(&mut self, table: &'static Table, last: i64) -> Result<(), CopyError> {
         let Some(counted) = table.counted.filter(|_| last > 0) else { return Ok(()) };
         let go_on = format!("SELECT setval(pg_get_serial_sequence('{}', '{counted}'), $1)", table.place());
-        self.0.run(async |connection| made(go_on).bind(last).execute(connection).await.map(drop))
+        self.run(async |connection| made(go_on).bind(last).execute(connection).await.map(drop))
     }
 
     fn set_head(&mut self, head: &Head) -> Result<(), CopyError> {
@@ -363,7 +319,7 @@ impl Takes for Target {
         let update =
             "UPDATE process SET identity = $1, epoch = $2, pruned_position = $3, pruned_inbox = $4, steady_at = $5, noted_date = $6";
         let set = sql!(update, identity, epoch, pruned_position, pruned_inbox, steady_at, noted_date);
-        self.0.run(async |connection| set.execute(connection).await.map(drop))
+        self.run(async |connection| set.execute(connection).await.map(drop))
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), CopyError> {
@@ -371,8 +327,8 @@ impl Takes for Target {
         let mut places: Vec<&str> = TABLES.iter().map(Table::place).collect();
         places.dedup();
         let analyze = format!("ANALYZE {}", places.join(", "));
-        self.0.run(async |connection| sqlx::raw_sql(AssertSqlSafe(analyze)).execute(connection).await.map(drop))?;
-        self.0.end(true)
+        self.run(async |connection| sqlx::raw_sql(AssertSqlSafe(analyze)).execute(connection).await.map(drop))?;
+        self.end(true)
     }
 }
 

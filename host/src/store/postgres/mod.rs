@@ -63,7 +63,7 @@ use super::{
 };
 use crate::clock::Clock;
 
-pub(super) use self::copying::{Source as CopySource, Target as CopyTarget};
+pub(super) use self::copying::Opened as CopyEnd;
 pub use self::opening::{Dsn, ServerError, owners};
 
 /// Most reading connections that are opened.

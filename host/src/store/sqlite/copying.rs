@@ -7,7 +7,8 @@ use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::super::changes;
 use super::super::copying::{
-    Cell, Cells, Column, CopyError, Form, Head, NUMBER_KEYS, Reads, STEP_BYTES, STEP_ROWS, TEXT_KEYS, Table, Takes, bytes_of, found_in,
+    Cell, Cells, Column, CopyError, Form, Head, Leaves, NUMBER_KEYS, Reads, STEP_BYTES, STEP_ROWS, TEXT_KEYS, Table, Takes, bytes_of,
+    found_in,
 };
 use super::backup::{self, Part};
 use super::columns::most;
@@ -200,12 +201,14 @@ fn check_there(path: &Path) -> Result<(), CopyError> {
     }
 }
 
-impl Reads for Source {
+impl Leaves for Source {
     fn leave(self: Box<Self>, _is_copied: bool) {
         let Self { path: _, connection, mark, written, lock: _held } = *self;
         writer::close(connection, mark, written);
     }
+}
 
+impl Reads for Source {
     fn head(&mut self) -> Result<Head, CopyError> {
         self.rows().head()
     }
@@ -322,8 +325,6 @@ fn taken(path: &Path) -> Result<CopyError, CopyError> {
 }
 
 impl Reads for Target {
-    fn leave(self: Box<Self>, _is_copied: bool) {}
-
     fn head(&mut self) -> Result<Head, CopyError> {
         let head = self.rows()?.head()?;
         // What the first row's number will say in the end.
